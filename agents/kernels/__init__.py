@@ -1,0 +1,1 @@
+"""Compiled decisions, one file per kind: arrays in, messages out."""

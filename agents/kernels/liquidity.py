@@ -1,0 +1,64 @@
+"""Latent liquidity providers: limit orders with exogenous arrival, side, distance, size and lifetime."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents.kernels.rows import DRAW_COUNT, DRAW_EVENT, band_limits, value_now
+from sim.kernels.jit import kernel
+from sim.kernels.keyed import exponential, lognormal_of, poisson, uniform, uniform4
+from sim.kernels.messages import push
+from sim.kernels.realmath import normal_quantile
+from sim.kernels.state import (
+    BUY,
+    DECIDE,
+    GTC,
+    M_SEED,
+    M_STEP,
+    NEW,
+    PI_CONTRACT,
+    PI_COUNT,
+    PI_FIRST,
+    PI_STREAM,
+    POST_ONLY,
+    SELL,
+    SUBTICKS,
+)
+
+PARAMS = ("arrivals", "depth_ticks", "size_mu", "size_sigma", "lifetime", "value_centred", "concentration")
+ARRIVALS, DEPTH_TICKS, SIZE_MU, SIZE_SIGMA, LIFETIME, VALUE_CENTRED, CONCENTRATION = range(7)
+
+
+@kernel(DECIDE)
+def decide(state, population):
+    """Send this step's limit orders. Draws: one count per step, one block of four uniforms per order."""
+    step, seed = state.meta[M_STEP], state.meta[M_SEED]
+    first = state.pop_ints[population, PI_FIRST]
+    count = state.pop_ints[population, PI_COUNT]
+    contract = state.pop_ints[population, PI_CONTRACT]
+    stream = state.pop_ints[population, PI_STREAM]
+    parameters = state.pop_params[population]
+    tif = POST_ONLY
+    centre = state.quotes[contract].mid
+    if parameters[VALUE_CENTRED] != 0.0:
+        tif = GTC
+        centre = np.int64(np.floor(value_now(state, contract) * SUBTICKS + 0.5))
+    below = centre >> 4
+    above = (centre + SUBTICKS - 1) >> 4
+    low, high = band_limits(state, contract)
+    orders = poisson(uniform(seed, stream + DRAW_COUNT, step, np.int64(0)), parameters[ARRIVALS])
+    for order in range(orders):
+        u_side, u_distance, u_size, u_life = uniform4(seed, stream + DRAW_EVENT, step, order, np.int64(0))
+        side = BUY if u_side < 0.5 else SELL
+        account = first + np.int64((2.0 * u_side if side == BUY else 2.0 * u_side - 1.0) * count)
+        reach = u_distance
+        for _ in range(np.int64(parameters[CONCENTRATION]) - 1):
+            reach *= u_distance
+        distance = 1 + np.int64(reach * parameters[DEPTH_TICKS])
+        price = above - distance if side == BUY else below + distance
+        if price < low or price > high:
+            continue
+        size = lognormal_of(normal_quantile(u_size), parameters[SIZE_MU], parameters[SIZE_SIGMA])
+        lots = max(np.int64(size + 0.5), np.int64(1))
+        expiry = step + 1 + np.int64(exponential(u_life) * parameters[LIFETIME])
+        push(state, account, contract, NEW, side, tif, 0, price, lots, expiry, 0, 0, 0)

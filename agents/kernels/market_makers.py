@@ -1,0 +1,75 @@
+"""Market makers: a few levels on each side of the mid, cancelled and sent anew at each requote."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.kernels.jit import kernel
+from sim.kernels.messages import push, wake_range
+from sim.kernels.state import (
+    BUY,
+    CANCEL_ALL,
+    CLOSED,
+    DECIDE,
+    GTC,
+    M_MAKERS_WITHDRAWN_UNTIL,
+    M_STEP,
+    NEW,
+    PI_CONTRACT,
+    POST_ONLY,
+    SELL,
+    SUBTICKS,
+)
+
+PARAMS = (
+    "levels", "level_ticks", "first_lots", "more_lots", "half_spread_ticks", "spread_per_sigma", "inventory_lots",
+    "skew", "calm_ratio", "quit_ratio",
+)  # fmt: skip
+LEVELS, LEVEL_TICKS, FIRST_LOTS, MORE_LOTS, HALF_SPREAD_TICKS, SPREAD_PER_SIGMA, INVENTORY_LOTS = range(7)
+SKEW, CALM_RATIO, QUIT_RATIO = range(7, 10)
+
+
+@kernel()
+def _quote_side(state, population, account, side, nearest, factor, room):
+    """Send one side's levels outwards from a price in ticks, at most ``room`` lots together."""
+    contract = state.pop_ints[population, PI_CONTRACT]
+    parameters = state.pop_params[population]
+    spacing = np.int64(parameters[LEVEL_TICKS])
+    for level in range(np.int64(parameters[LEVELS])):
+        price = nearest - side * level * spacing
+        size = np.int64((parameters[FIRST_LOTS] + level * parameters[MORE_LOTS]) * factor + 0.5)
+        lots = min(size, room)
+        if lots <= 0 or price < 1 or price > state.contracts[contract].max_price:
+            return
+        push(state, account, contract, NEW, side, POST_ONLY, 0, price, lots, 0, 0, 0, 0)
+        room -= lots
+
+
+@kernel(DECIDE)
+def decide(state, population):
+    """Cancel and renew the quotes of waking rows. No draws."""
+    low, high = wake_range(state, population)
+    if low == high:
+        return
+    step = state.meta[M_STEP]
+    contract = state.pop_ints[population, PI_CONTRACT]
+    parameters = state.pop_params[population]
+    fast, slow = state.quotes[contract].variance_fast, state.quotes[contract].variance_slow
+    mid = state.quotes[contract].mid / np.float64(SUBTICKS)
+    quit_ratio, calm_ratio = parameters[QUIT_RATIO], parameters[CALM_RATIO]
+    absent = state.meta[M_MAKERS_WITHDRAWN_UNTIL] > step or fast > quit_ratio * quit_ratio * slow
+    factor = min(calm_ratio * calm_ratio * slow / fast, 1.0) if fast > 0.0 else 1.0
+    half_spread = parameters[HALF_SPREAD_TICKS] + parameters[SPREAD_PER_SIGMA] * np.sqrt(fast) * mid
+    limit = np.int64(parameters[INVENTORY_LOTS])
+    for k in range(low, high):
+        account = np.int64(state.wake_rows[k])
+        if state.accounts[account].orders > 0:
+            push(state, account, contract, CANCEL_ALL, 0, GTC, 0, 0, 0, 0, 0, 0, 0)
+        if absent or state.accounts[account].status == CLOSED:
+            continue
+        inventory = state.positions[account, contract].lots
+        centre = mid - parameters[SKEW] * half_spread * inventory / limit
+        bid = np.int64(np.floor(centre - half_spread))
+        ask = -np.int64(np.floor(-centre - half_spread))
+        _quote_side(state, population, account, np.int64(BUY), bid, factor, limit - inventory)
+        _quote_side(state, population, account, np.int64(SELL), ask, factor, limit + inventory)

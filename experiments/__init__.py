@@ -1,0 +1,1 @@
+"""Experiments: scenario files, runs, paired comparisons, measures, stores, reports and the command line."""

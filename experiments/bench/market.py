@@ -1,0 +1,74 @@
+"""Speed of the whole market, and of one of its decision rules written as plain Mesa agents.
+
+A round builds the market anew (not timed) and runs the whole scenario: the seeding of open interest, the shock and what
+follows are in the figure.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from experiments.bench.calibration import Benchmark, Work
+
+SCENARIO = "shock"
+TRADERS = (1_000, 10_000, 100_000)
+STEPS_BY_STEP = 1_500
+MESA_STEPS = {1_000: 300, 10_000: 30, 100_000: 3}
+
+
+def _market(traders: int) -> Market:
+    """The scenario with its leveraged population grown until there are so many traders in all."""
+    from experiments import build, scenario
+
+    plain = scenario.load(SCENARIO)
+    counts = {p.name: int(p.params.get("count") or parameters(p.kind)().count) for p in plain.populations}
+    leveraged = max(counts, key=lambda name: counts[name])
+    grown = traders - sum(counts.values()) + counts[leveraged]
+    return build.market(scenario.load(SCENARIO, [f"populations.{leveraged}.count={grown}"]), seed=1)
+
+
+def _by_step(traders: int) -> Work:
+    def work() -> tuple[float, float]:
+        market = _market(traders)
+        start = time.perf_counter()
+        for _ in range(STEPS_BY_STEP):
+            market.step()
+        return STEPS_BY_STEP, time.perf_counter() - start
+
+    return work
+
+
+def _by_advance(traders: int) -> Work:
+    def work() -> tuple[float, float]:
+        market = _market(traders)
+        steps = market.steps_total
+        start = time.perf_counter()
+        market.advance(steps)
+        return steps, time.perf_counter() - start
+
+    return work
+
+
+def _plain_mesa(traders: int) -> Work:
+    from experiments.bench.plain_mesa import PlainMarket, Rule
+
+    path = _market(TRADERS[0]).state.value[:, 0].tolist()
+    market = PlainMarket(path, traders, Rule())
+    steps = MESA_STEPS[traders]
+
+    def work() -> tuple[float, float]:
+        start = time.perf_counter()
+        for _ in range(steps):
+            market.step()
+        return steps, time.perf_counter() - start
+
+    return work
+
+
+def benchmarks() -> list[Benchmark]:
+    """Steps per second: by ``step()``, by ``advance(n)``, and of the plain Mesa agents beside them."""
+    found = [Benchmark("market.step.1000", "steps/s", partial(_by_step, 1_000))]
+    found += [Benchmark(f"market.advance.{n}", "steps/s", partial(_by_advance, n), rounds=5) for n in TRADERS]
+    found += [Benchmark(f"mesa.followers.{n}", "steps/s", partial(_plain_mesa, n), rounds=5) for n in TRADERS]
+    return found

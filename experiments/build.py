@@ -1,0 +1,140 @@
+"""From a scenario and a seed to a market that is ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import agents
+from agents.registry import MarketInfo
+from experiments import regimes
+from experiments.events import EventBase, ValueJumpEvent, VolatilityEvent
+from experiments.scenario import Scenario
+from sim.config import ClearingConfig, MarketConfig, RecordConfig, ScriptedEvent
+from sim.contracts import Contract
+from sim.errors import ConfigError, Problem
+from sim.kernels.state import BUY, SELL
+from sim.market import Market
+from sim.world import ValueJump, VolatilityChange, WorldEvent, WorldPaths, build_world
+
+_FUNDING_PERIOD_SECONDS = 8 * 3600
+_SCRIPTED = ("lots", "steps", "population", "per_bid_depth", "long_share", "leverage_low", "leverage_high", "entry_spread")
+
+
+def contracts(scenario: Scenario) -> list[Contract]:
+    """The scenario's contracts in the exchange's terms, durations in steps."""
+    found = []
+    for section in scenario.contracts:
+        fields = section.model_dump(exclude={"funding_interval_seconds", "settle_interval"})
+        interval = section.funding_interval_seconds
+        settle = section.settle_interval
+        found.append(
+            Contract(
+                **fields,
+                funding_interval_steps=round(interval / scenario.market.dt_seconds),
+                funding_periods=max(1, round(_FUNDING_PERIOD_SECONDS / interval)) if interval else 1,
+                settle_interval_steps=scenario.market.steps_per_day if settle == "day" else settle,
+            )
+        )
+    return found
+
+
+def world_events(scenario: Scenario) -> list[WorldEvent]:
+    """The scripted events that touch the exogenous world; they first show in the step after the event's."""
+    found: list[WorldEvent] = []
+    for event in scenario.events:
+        step = scenario.event_steps[event.name] + 1
+        if isinstance(event, ValueJumpEvent):
+            found.append(ValueJump(step, event.log_size, event.contract, event.name))
+        elif isinstance(event, VolatilityEvent):
+            found.append(VolatilityChange(step, event.duration_steps, event.factor, event.name))
+    return found
+
+
+def world(scenario: Scenario, seed: int) -> WorldPaths:
+    """The exogenous paths of one seed.
+
+    Raises:
+        ConfigError: a path leaves the prices that a contract can have.
+    """
+    market = scenario.market
+    try:
+        return build_world(
+            scenario.world, contracts(scenario), scenario.steps, market.dt_seconds, market.steps_per_day, seed,
+            world_events(scenario),
+        )  # fmt: skip
+    except ConfigError as error:
+        raise ConfigError(Problem(p.file or scenario.file, p.key, p.value, p.allowed) for p in error.problems) from None
+
+
+def populations(scenario: Scenario) -> list[Any]:
+    """The scenario's populations."""
+    info = MarketInfo(scenario.contract_names, scenario.market.dt_seconds, scenario.market.steps_per_day)
+    return [agents.create(spec.kind, spec.name, spec.params, info) for spec in scenario.populations]
+
+
+def scripted_events(scenario: Scenario) -> list[ScriptedEvent]:
+    """All scripted events in the exchange's terms; those of the world only mark their step there."""
+    return [_scripted(event, scenario) for event in scenario.events]
+
+
+def _scripted(event: EventBase, scenario: Scenario) -> ScriptedEvent:
+    stated = event.model_dump(exclude={"name", "kind", "at_step", "at_day", "at_date", "contract", "side"})
+    known = {key: value for key, value in stated.items() if key in _SCRIPTED and value is not None}
+    if "duration_steps" in stated:
+        known["steps"] = stated["duration_steps"]
+    contract = getattr(event, "contract", None)
+    return ScriptedEvent(
+        name=event.name,
+        kind=event.kind,
+        step=scenario.event_steps[event.name],
+        contract=scenario.contract_names.index(contract) if contract is not None else 0,
+        side=BUY if getattr(event, "side", "sell") == "buy" else SELL,
+        **known,
+    )
+
+
+def clearing(scenario: Scenario) -> ClearingConfig:
+    """Marks, calls, liquidation and waterfall in the exchange's terms."""
+    return ClearingConfig(notice_steps=scenario.margin.notice_steps, **scenario.clearing.model_dump())
+
+
+def market(
+    scenario: Scenario,
+    seed: int,
+    regime: str | None = None,
+    *,
+    shadows: Sequence[str] = (),
+    views: bool = False,
+) -> Market:
+    """A market before its first step.
+
+    Args:
+        scenario: what to build.
+        seed: of the run.
+        regime: label of the margin regime; the scenario's own if None.
+        shadows: labels of regimes that are computed beside it, so that the market can fork into them.
+        views: make a Mesa agent for every trader.
+
+    Raises:
+        ConfigError: something does not fit together.
+    """
+    time, record = scenario.market, scenario.record
+    return Market(
+        MarketConfig(**time.model_dump(exclude={"name", "steps", "burn_in"}), steps=scenario.steps),
+        contracts(scenario),
+        world(scenario, seed),
+        regimes.make(scenario, regime or scenario.margin.regime),
+        populations(scenario),
+        scripted_events(scenario),
+        clearing(scenario),
+        RecordConfig(**record.model_dump(exclude={"tables"})),
+        seed,
+        views=views,
+        shadows={label: regimes.make(scenario, label) for label in shadows},
+    )
+
+
+def scale(market: Market) -> float:
+    """Factor on both margin rates by which a forked arm meets the baseline's mean initial margin."""
+    return float(market.state.model_scale[0])

@@ -1,0 +1,220 @@
+"""What can only be checked with the whole scenario in view, or with the registries of the other rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import agents
+from agents.registry import MarketInfo
+from experiments import regimes as margin_regimes
+from experiments.events import EVENT_KINDS, EventBase, step_of
+from experiments.problems import did_you_mean
+from experiments.sections import ContractSection, MarginSection, MarketSection, MeasureSection, PopulationSpec
+from sim.contracts import OVERFLOW_BOUND, overflow_product
+from sim.errors import ConfigError, Problem
+from sim.kernels.state import SPECIAL_ACCOUNTS
+from sim.world import WORLD_KINDS, HistoricalWorld, trading_days
+
+if TYPE_CHECKING:
+    from experiments.scenario import _Reader
+
+
+def world(
+    reader: _Reader, market: MarketSection | None, contracts: Sequence[ContractSection]
+) -> tuple[Any, list[str] | None]:
+    """The world's configuration, and the date of each trading day where prices are historical."""
+    given = reader.raw.get("world")
+    if not isinstance(given, dict):
+        if given is None:
+            reader.add([Problem("", "world", None, "a table [world] with a kind: " + ", ".join(WORLD_KINDS))])
+        return None, None
+    kind = given.get("kind")
+    if kind not in WORLD_KINDS:
+        reader.choice("world.kind", kind, WORLD_KINDS)
+        return None, None
+    config = reader.validated(WORLD_KINDS[kind], given, "world")
+    if config is None or market is None or not contracts or len(contracts) != len(reader.entries("contracts")):
+        return config, None
+    return _dated(reader, config, contracts)
+
+
+def populations(
+    reader: _Reader, market: MarketSection | None, contracts: Sequence[ContractSection]
+) -> list[PopulationSpec]:
+    """The populations whose kind and parameters are valid."""
+    reader.unique("populations")
+    entries = reader.entries("populations")
+    if not entries:
+        reader.add([Problem("", "populations", None, "at least one [[populations]] table: a market needs traders")])
+    info = market_info(market, contracts)
+    found = []
+    for index, entry in enumerate(entries):
+        kind, name = entry.get("kind"), entry.get("name", entry.get("kind"))
+        key = f"populations.{name if isinstance(name, str) else index}"
+        if not isinstance(name, str) or not name:
+            reader.add([Problem("", f"{key}.name", name, "a text")])
+            continue
+        if kind not in agents.kinds():
+            reader.choice(f"{key}.kind", kind, agents.kinds())
+            continue
+        params = {k: v for k, v in entry.items() if k not in ("kind", "name")}
+        before = len(reader.problems)
+        reader.validated(agents.parameters(kind), params, key)
+        if len(reader.problems) == before and info is not None:
+            reader.add(_hinted(agents.problems(kind, params, info, key=key), contracts))
+        if len(reader.problems) == before:
+            found.append(PopulationSpec(kind, name, params))
+    return found
+
+
+def events(
+    reader: _Reader,
+    market: MarketSection | None,
+    contracts: Sequence[ContractSection],
+    traders: Sequence[PopulationSpec],
+    dates: Sequence[str] | None,
+) -> tuple[list[EventBase], dict[str, int]]:
+    """The valid events, and their steps by name."""
+    reader.unique("events")
+    found: list[EventBase] = []
+    steps: dict[str, int] = {}
+    names = [contract.name for contract in contracts]
+    known = [str(entry.get("name", entry.get("kind"))) for entry in reader.entries("populations")]
+    for index, entry in enumerate(reader.entries("events")):
+        key = f"events.{entry.get('name', index)}"
+        if entry.get("kind") not in EVENT_KINDS:
+            reader.choice(f"{key}.kind", entry.get("kind"), EVENT_KINDS)
+            continue
+        event = reader.validated(EVENT_KINDS[entry["kind"]], entry, key)
+        if event is None:
+            continue
+        times = event.given_times()
+        if len(times) != 1:
+            reader.add([Problem("", f"{key}.at_step", times or None, "one of at_step, at_day, at_date")])
+            continue
+        contract, population = getattr(event, "contract", None), getattr(event, "population", None)
+        if contract is not None and contract not in names:
+            reader.choice(f"{key}.contract", contract, names)
+        if population is not None and population not in known:
+            reader.choice(f"{key}.population", population, known)
+        reader.add(Problem("", f"{key}.{name}", value, allowed) for name, value, allowed in event.contradictions())
+        found.append(event)
+        step = step_of(event, market.steps_per_day, dates) if market is not None else None
+        if step is not None:
+            steps[event.name] = step
+        elif market is not None and event.at_date is not None:
+            allowed = "only in a historical world" if dates is None else f"a trading day {dates[0]} to {dates[-1]}"
+            reader.add([Problem("", f"{key}.at_date", event.at_date, allowed)])
+    return found, steps
+
+
+def steps(reader: _Reader, market: MarketSection | None, dates: Sequence[str] | None) -> int:
+    """Steps of a run: as given, or the whole of a historical series."""
+    if market is None:
+        return 0
+    longest = len(dates) * market.steps_per_day if dates is not None else None
+    if market.steps is None:
+        if longest is None:
+            reader.add([Problem("", "market.steps", None, "a whole number of at least 1 (only historical worlds end)")])
+        return longest or 0
+    if longest is not None and market.steps > longest:
+        reader.add([Problem("", "market.steps", market.steps, f"at most {longest}, the length of the price series")])
+    if market.burn_in >= market.steps:
+        reader.add([Problem("", "market.burn_in", market.burn_in, f"fewer than the {market.steps} steps of a run")])
+    return market.steps
+
+
+def event_times(
+    reader: _Reader, event_steps: Mapping[str, int], last: int, measure: MeasureSection | None
+) -> None:
+    """Events happen within the run, and the event that is measured exists."""
+    for name, step in event_steps.items():
+        if last and step >= last:
+            allowed = f"a time within the run, steps 0 to {last - 1}"
+            reader.add([Problem("", f"events.{name}", step, allowed)])
+    named = [str(entry.get("name")) for entry in reader.entries("events")]
+    if measure is not None and measure.event is not None and measure.event not in named:
+        reader.choice("measure.event", measure.event, named)
+
+
+def regimes(
+    reader: _Reader,
+    margin: MarginSection | None,
+    market: MarketSection | None,
+    contracts: Sequence[ContractSection],
+) -> None:
+    """The scenario's regime, and every other that it describes, exist and take their parameters."""
+    if margin is None:
+        return
+    names = [contract.name for contract in contracts]
+    reader.add(margin_regimes.check(margin.regime, margin.params, "margin.regime", "margin.params", names))
+    for label, params in margin.regimes.items():
+        rest = {key: value for key, value in params.items() if key != "regime"}
+        where = f"margin.regimes.{label}"
+        key = f"{where}.regime" if "regime" in params else where
+        reader.add(margin_regimes.check(params.get("regime", label), rest, key, where, names))
+
+
+def overflow(reader: _Reader, contracts: Sequence[ContractSection], traders: Sequence[PopulationSpec]) -> None:
+    """Prove that no sum of money can leave a 64-bit integer."""
+    counts = [agents.parameters(spec.kind).model_validate(spec.params).count for spec in traders]
+    accounts = sum(counts) + SPECIAL_ACCOUNTS
+    for contract in contracts:
+        product = overflow_product(
+            contract.max_lots, contract.max_price, contract.tick_value, len(contracts), accounts
+        )
+        if product < OVERFLOW_BOUND:
+            continue
+        excess = product / OVERFLOW_BOUND
+        scale, limit = max(
+            (("max_lots", contract.max_lots), ("max_price", contract.max_price), ("tick_value", contract.tick_value)),
+            key=lambda item: item[1],
+        )
+        allowed = (
+            f"a smaller scale: max_lots x max_price x tick_value x 16 x {len(contracts)} contracts x {accounts} accounts is "
+            f"{product:.3g}, and must stay below 2^62 = {OVERFLOW_BOUND:.3g}; {scale} of at most "
+            f"{max(1, int(limit / excess * 0.999))} does it"
+        )
+        reader.add([Problem("", f"contracts.{contract.name}.{scale}", limit, allowed)])
+
+
+def market_info(market: MarketSection | None, contracts: Sequence[ContractSection]) -> Any:
+    """What populations must know of the market, or None while it is not valid."""
+    if market is None or not contracts:
+        return None
+    return MarketInfo(tuple(c.name for c in contracts), market.dt_seconds, market.steps_per_day)
+
+
+def _hinted(problems: Sequence[Problem], contracts: Sequence[ContractSection]) -> list[Problem]:
+    """Append what was probably meant to problems of contract names."""
+    names = [contract.name for contract in contracts]
+    return [
+        Problem(p.file, p.key, p.value, p.allowed + did_you_mean(str(p.value), names))
+        if p.key.endswith("contract")
+        else p
+        for p in problems
+    ]
+
+
+def _dated(reader: _Reader, config: Any, contracts: Sequence[ContractSection]) -> tuple[Any, list[str] | None]:
+    """Read the price files of a historical world, so that whatever is wrong with them is said before anything runs."""
+    if not isinstance(config, HistoricalWorld):
+        return config, None
+    config = _absolute_paths(config, reader)
+    try:
+        return config, list(trading_days(config, [contract.name for contract in contracts]))
+    except ConfigError as error:
+        reader.add(error.problems)
+        return config, None
+
+
+def _absolute_paths(config: Any, reader: _Reader) -> Any:
+    """Paths in a file start at its folder, paths given by ``--set`` where the user stands."""
+    if config.path is None or any(key.startswith("world.path") for key in reader.overridden):
+        return config
+    given = [config.path] if isinstance(config.path, str) else config.path
+    paths = [str(reader.folder / path) for path in given]
+    return config.model_copy(update={"path": paths[0] if isinstance(config.path, str) else paths})
+
+

@@ -1,0 +1,235 @@
+"""The command ``marginlab``.
+
+Imports of anything heavy stand inside the commands, so that ``marginlab --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from experiments.seeds import parse_seed, parse_seeds
+from sim.errors import ConfigError, InstallationError, MarginLabError
+
+INTERRUPTED = 130  # as a shell reports a command that Ctrl-C ended
+
+app = typer.Typer(
+    name="marginlab",
+    help="A laboratory for margin rules: run a market, compare regimes on paired seeds, measure cascades.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="Built-in name, or a TOML file.")]
+Seeds = Annotated[str | None, typer.Option("--seeds", help="30 (0 to 29), a range 50000:50080, or a list 1,2,3.")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the scenario by a dotted key; repeatable.")
+]
+Plugins = Annotated[
+    list[str] | None, typer.Option("--plugin", metavar="FILE", help="Load a Python file with rules or traders first.")
+]
+Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="Keep results in a new or empty folder.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Worker processes.")]
+Check = Annotated[bool, typer.Option("--check", help="Verify every invariant at every step.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, nothing else.")]
+Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this one in full.")]
+
+
+@app.command()
+def run(
+    scenario: ScenarioName,
+    seed: Annotated[str, typer.Option("--seed", help="Seed of a single run.")] = "0",
+    seeds: Seeds = None,
+    margin: Annotated[str | None, typer.Option("--margin", help="Margin regime; the scenario's own if left out.")] = None,
+    assignments: Assignments = None,
+    plugin: Plugins = None,
+    check: Check = False,
+    jobs: Jobs = 1,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a scenario under one margin regime."""
+    from experiments import commands
+
+    chosen = parse_seeds(seeds) if seeds is not None else (parse_seed(seed),)
+    commands.run(
+        scenario, chosen, margin=margin, assignments=assignments or [], plugins=plugin or [], check=check, jobs=jobs,
+        out=out, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def compare(
+    scenario: ScenarioName,
+    margin: Annotated[
+        str | None, typer.Option("--margin", help="Regimes, by commas; default static,dynamic,portfolio,isolated.")
+    ] = None,
+    fork_at: Annotated[
+        str | None, typer.Option("--fork-at", metavar="EVENT", help="Share one history to this event, then fork.")
+    ] = None,
+    seeds: Seeds = None,
+    assignments: Assignments = None,
+    plugin: Plugins = None,
+    check: Check = False,
+    jobs: Jobs = 1,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare margin regimes on the same seeds: whole runs, or forked at an event."""
+    from experiments import commands
+
+    commands.compare(
+        scenario, parse_seeds(seeds if seeds is not None else "30"), margin=margin, fork_at=fork_at,
+        assignments=assignments or [], plugins=plugin or [], check=check, jobs=jobs, out=out, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def cascade(
+    scenario: ScenarioName,
+    r0: Annotated[str, typer.Option("--r0", help="Values of R0 to aim at, by commas.")] = "0.2,1.1,1.65",
+    event: Annotated[str | None, typer.Option("--event", help="The shock; the scenario's measure.event if left out.")] = None,
+    seeds: Seeds = None,
+    assignments: Assignments = None,
+    plugin: Plugins = None,
+    check: Check = False,
+    jobs: Jobs = 1,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how much liquidations deepen a fall, against twins without them from the shock onward."""
+    from experiments import commands
+
+    commands.cascade(
+        scenario, parse_seeds(seeds if seeds is not None else "80"), targets=_numbers("--r0", r0), event=event,
+        assignments=assignments or [], plugins=plugin or [], check=check, jobs=jobs, out=out, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def scenarios(name: Name = None, as_json: AsJson = False) -> None:
+    """List the built-in scenarios, or print one."""
+    from experiments import commands
+
+    commands.scenarios(name, as_json=as_json)
+
+
+@app.command()
+def regimes(name: Name = None, plugin: Plugins = None, as_json: AsJson = False) -> None:
+    """List the margin regimes, or the parameters of one."""
+    from experiments import commands
+
+    commands.regimes(name, plugins=plugin or [], as_json=as_json)
+
+
+@app.command()
+def agents(name: Name = None, plugin: Plugins = None, as_json: AsJson = False) -> None:
+    """List the kinds of traders, or the parameters of one."""
+    from experiments import commands
+
+    commands.agents(name, plugins=plugin or [], as_json=as_json)
+
+
+@app.command()
+def schema(plugin: Plugins = None) -> None:
+    """Print the JSON schema of scenario files, for editors."""
+    from experiments import commands
+
+    commands.schema(plugins=plugin or [])
+
+
+@app.command()
+def report(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="Output folder of a finished run or comparison.")],
+) -> None:
+    """Make the figures and the page of an output folder again."""
+    from experiments import commands
+
+    commands.report(folder)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; errors of ours become lines on standard error and an exit code.
+
+    Args:
+        arguments: in place of the command line's.
+    """
+    sys.exit(_status(lambda: app(arguments, standalone_mode=False)))
+
+
+def _status(command: Callable[[], Any]) -> int:
+    try:
+        check_installation()
+        code = command()
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"marginlab: {problem}", file=sys.stderr)
+        return error.exit_code
+    except MarginLabError as error:
+        print(f"marginlab: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        print("marginlab: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe has gone: nothing is left to say
+        return 0
+    except OSError as error:
+        print(f"marginlab: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # not a complaint of the option parser
+            raise
+        text = error.format_message()
+        hint = "" if "\n" in text else " (marginlab --help)"
+        print(text if "\n" in text else f"marginlab: {text}{hint}", file=sys.stderr)
+        return 2
+    return code if isinstance(code, int) else 0
+
+
+def check_installation() -> None:
+    """The four packages must come from one installation.
+
+    Their names are common words: a folder of the same name on the path would be imported in their place.
+
+    Raises:
+        InstallationError: naming the folder that shadows one.
+    """
+    from importlib.util import find_spec
+
+    home = Path(__file__).resolve().parents[1]
+    for room in ("sim", "agents", "margin", "experiments"):
+        spec = find_spec(room)
+        places = list(spec.submodule_search_locations or []) if spec is not None else []
+        if not places or Path(places[0]).resolve() != home / room:
+            found = places[0] if places else "nowhere"
+            raise InstallationError(
+                f"the package {room!r} is imported from {found}, not from this installation ({home}); "
+                "run marginlab from another folder, or remove that folder from PYTHONPATH"
+            )
+
+
+def _numbers(key: str, text: str) -> tuple[float, ...]:
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or any(not 0 < value < 100 for value in found):
+        raise ConfigError.of(key, text, "numbers above 0 separated by commas, for example 0.2,1.1,1.65")
+    return found
+
+
+def print_json(result: Any) -> None:
+    """The one thing that ``--json`` writes to standard output."""
+    print(json.dumps(result, ensure_ascii=False, allow_nan=False))
+
+
+if __name__ == "__main__":
+    main()

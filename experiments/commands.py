@@ -1,0 +1,241 @@
+"""What the commands do once their options are read: load, run with a progress bar, keep, report, print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from experiments import engines, scenario
+from experiments.cli import print_json
+from experiments.problems import one_of
+from experiments.scenario import Scenario
+from experiments.store import SUMMARY, OutputFolder
+from sim.errors import ConfigError, OutputError
+
+
+def run(
+    source: str, seeds: Sequence[int], *, margin: str | None, assignments: Sequence[str], plugins: Sequence[str],
+    check: bool, jobs: int, out: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """``marginlab run``."""
+    from experiments.studies.compare import Comparison
+
+    loaded = _load(source, assignments, plugins)
+    regime = margin or loaded.margin.regime
+    comparison = Comparison(
+        loaded, (regime,), tuple(seeds), plugins=tuple(plugins), check=check, placebo=False, command="run"
+    )
+    result = _compare(comparison, jobs, out, as_json)
+    _print_run(result, out, as_json)
+
+
+def compare(
+    source: str, seeds: Sequence[int], *, margin: str | None, fork_at: str | None, assignments: Sequence[str],
+    plugins: Sequence[str], check: bool, jobs: int, out: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """``marginlab compare``."""
+    from experiments.studies.compare import DEFAULT_REGIMES, Comparison
+
+    loaded = _load(source, assignments, plugins)
+    regimes = tuple(part.strip() for part in margin.split(",")) if margin is not None else DEFAULT_REGIMES
+    comparison = Comparison(loaded, regimes, tuple(seeds), fork_at, tuple(plugins), check)
+    result = _compare(comparison, jobs, out, as_json)
+    if as_json:
+        print_json(result)
+        return
+    from experiments.terminal import comparison_lines
+
+    for line in comparison_lines(result):
+        print(line)
+    _say_where(out)
+
+
+def cascade(
+    source: str, seeds: Sequence[int], *, targets: tuple[float, ...], event: str | None, assignments: Sequence[str],
+    plugins: Sequence[str], check: bool, jobs: int, out: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """``marginlab cascade``."""
+    from experiments.studies.cascades import Cascades, measure
+
+    loaded = _load(source, assignments, plugins)
+    study = Cascades(loaded, targets, tuple(seeds), event, tuple(plugins), check)
+    folder = OutputFolder(out, study.job()) if out is not None else None
+    with _progress(f"cascade {loaded.name}") as on_done:
+        result = measure(study, workers=jobs, folder=folder, on_done=on_done)
+    if as_json:
+        print_json(result)
+        return
+    from experiments.terminal import cascade_lines
+
+    for line in cascade_lines(result):
+        print(line)
+    _say_where(out)
+
+
+def scenarios(name: str | None, *, as_json: bool) -> None:
+    """``marginlab scenarios``."""
+    import tomllib
+
+    known = scenario.builtin()
+    if name is not None:
+        if name not in known:
+            raise ConfigError.of("NAME", name, one_of(name, known))
+        text = known[name].read_text(encoding="utf-8")
+        print_json(tomllib.loads(text)) if as_json else print(text, end="")
+        return
+    titles = {
+        key: str(tomllib.loads(path.read_text(encoding="utf-8")).get("market", {}).get("name", ""))
+        for key, path in known.items()
+    }
+    _print_listing(titles, as_json)
+
+
+def regimes(name: str | None, *, plugins: Sequence[str], as_json: bool) -> None:
+    """``marginlab regimes``."""
+    import margin
+
+    _load_plugins(plugins)
+    known = margin.regimes()
+    if name is None:
+        _print_listing(known, as_json)
+        return
+    if name not in known:
+        raise ConfigError.of("NAME", name, one_of(name, known))
+    preset = margin.presets().get(name)
+    _print_parameters(name, known[name], margin.params_model(name), preset.params if preset else {}, as_json)
+
+
+def agents(name: str | None, *, plugins: Sequence[str], as_json: bool) -> None:
+    """``marginlab agents``."""
+    import agents as room
+
+    _load_plugins(plugins)
+    known = room.kinds()
+    if name is None:
+        _print_listing(known, as_json)
+        return
+    if name not in known:
+        raise ConfigError.of("NAME", name, one_of(name, known))
+    _print_parameters(name, known[name], room.parameters(name), {}, as_json)
+
+
+def schema(*, plugins: Sequence[str]) -> None:
+    """``marginlab schema``."""
+    import json
+
+    _load_plugins(plugins)
+    from experiments.schema import scenario_schema
+
+    print(json.dumps(scenario_schema(), indent=2, ensure_ascii=False))
+
+
+def report(folder: str) -> None:
+    """``marginlab report``."""
+    from experiments.reporting import write
+
+    path = Path(folder)
+    if not (path / SUMMARY).is_file():
+        raise OutputError(f"DIR = {folder!r} has no {SUMMARY}; allowed: the output folder of a finished run or comparison")
+    print(write(path))
+
+
+def _load(source: str, assignments: Sequence[str], plugins: Sequence[str]) -> Scenario:
+    _load_plugins(plugins)
+    return scenario.load(source, assignments)
+
+
+def _load_plugins(plugins: Sequence[str]) -> None:
+    if plugins:
+        import margin
+
+        for path in plugins:
+            margin.load_plugin(path)
+
+
+def _compare(comparison: Any, jobs: int, out: str | None, as_json: bool) -> dict[str, Any]:
+    from experiments.studies.compare import compare as carry_out
+
+    comparison.validate()
+    folder = OutputFolder(out, comparison.job()) if out is not None else None
+    title = f"{comparison.command} {comparison.scenario.name}"
+    with _progress(title) as on_done:
+        result = carry_out(comparison, workers=jobs, folder=folder, on_done=on_done)
+    if folder is not None:
+        from experiments.reporting import write
+
+        write(folder.path)
+    return result
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error: units done, and within a unit the steps of a run in this process."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        units = bar.add_task(f"{title}: preparing", total=None)
+        steps = bar.add_task("steps", total=None, visible=False)
+
+        def on_done(done: int, total: int) -> None:
+            bar.update(units, description=title, completed=done, total=total)
+
+        def on_steps(done: int, total: int) -> None:
+            bar.update(steps, completed=done, total=total, visible=True)
+
+        with engines.listening(on_steps):
+            yield on_done
+
+
+def _print_run(result: Mapping[str, Any], out: str | None, as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+        return
+    from experiments.terminal import comparison_lines, run_lines
+
+    for line in run_lines(result) if "regimes" not in result else comparison_lines(result):
+        print(line)
+    _say_where(out)
+
+
+def _say_where(out: str | None) -> None:
+    if out is not None:
+        page = Path(out) / "report.html"
+        print(f"Report: {page}" if page.is_file() else f"Results: {out}")
+
+
+def _print_listing(known: Mapping[str, str], as_json: bool) -> None:
+    if as_json:
+        print_json(dict(known))
+        return
+    width = max((len(name) for name in known), default=0)
+    for name, line in known.items():
+        print(f"{name:<{width}}  {line}")
+
+
+def _print_parameters(name: str, line: str, model: Any, given: Mapping[str, Any], as_json: bool) -> None:
+    fields = getattr(model, "model_fields", {})
+    table = {
+        key: {
+            "default": given.get(key, None if field.is_required() else field.get_default(call_default_factory=True)),
+            "required": field.is_required() and key not in given,
+            "description": field.description or "",
+        }
+        for key, field in fields.items()
+    }
+    if as_json:
+        from experiments.store import plain
+
+        print_json({"name": name, "summary": line, "parameters": plain(table)})
+        return
+    print(f"{name}: {line}")
+    width = max((len(key) for key in table), default=0)
+    for key, entry in table.items():
+        default = "required" if entry["required"] else "" if entry["default"] is None else f"= {entry['default']}"
+        print(f"  {key:<{width}}  {default:<12}  {entry['description']}".rstrip())

@@ -1,0 +1,1 @@
+"""What figures are made of: palette, canvas, time axis, forest plot."""

@@ -1,0 +1,131 @@
+"""``[[events]]``: what a scenario scripts, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from experiments.sections import Count, Name, Number, Positive, Rate, Section, Steps
+
+
+class EventBase(Section):
+    """When an event happens: exactly one of ``at_step``, ``at_day`` and ``at_date``."""
+
+    name: Name
+    at_step: Steps | None = Field(None, description="when so many steps are completed")
+    at_day: Steps | None = Field(None, description="at the start of this trading day, counted from 0")
+    at_date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] | None = Field(
+        None, description="at the start of this trading day of a historical world, YYYY-MM-DD"
+    )
+
+    def given_times(self) -> list[str]:
+        """The keys that say when, as far as they are given."""
+        return [key for key in ("at_step", "at_day", "at_date") if getattr(self, key) is not None]
+
+    def contradictions(self) -> list[tuple[str, object, str]]:
+        """Keys that do not go together: (key, value, what is allowed)."""
+        return []
+
+
+class Metaorder(EventBase):
+    """A large order is worked by market orders at an even pace, by an account that is never called."""
+
+    kind: Literal["metaorder"]
+    contract: Name | None = Field(None, description="the first contract if left out")
+    side: Literal["buy", "sell"]
+    lots: Count
+    steps: Count = Field(1, description="steps over which it is spread")
+
+
+class ValueJumpEvent(EventBase):
+    """The exogenous value jumps."""
+
+    kind: Literal["value_jump"]
+    contract: Name | None = Field(None, description="all contracts if left out")
+    log_size: Annotated[Number, Field(ge=-5, le=5)] = Field(description="log of the factor; -0.1 is a fall of 9.5 %")
+
+
+class VolatilityEvent(EventBase):
+    """The volatility of the exogenous value is multiplied for a time."""
+
+    kind: Literal["volatility"]
+    factor: Annotated[Number, Field(ge=0, le=1000)]
+    duration_steps: Count
+
+
+class MakersWithdraw(EventBase):
+    """Market makers cancel their quotes and stay out for a time."""
+
+    kind: Literal["withdraw_makers"]
+    duration_steps: Count
+
+
+class SeedOpenInterest(EventBase):
+    """Positions are given to a population at prices around the mark, against an account that is never called.
+
+    The open interest is stated in lots, or as a multiple of the bid lots resting within 5 % below the mark at that
+    step, which is what decides whether liquidations cascade.
+    """
+
+    kind: Literal["seed_open_interest"]
+    population: Name
+    contract: Name | None = Field(None, description="the first contract if left out")
+    lots: Count | None = Field(None, description="open interest to seed")
+    per_bid_depth: Positive | None = Field(None, description="open interest as a multiple of bid lots within 5 %")
+    r0: Positive | None = Field(None, description="R0 that per_bid_depth gives in this scenario, for `marginlab cascade`")
+    long_share: Rate = Field(0.8, description="share of the lots that is long")
+    leverage_low: Annotated[Number, Field(ge=1)] = 10.0
+    leverage_high: Annotated[Number, Field(ge=1)] = 30.0
+    entry_spread: Rate = Field(0.02, description="standard deviation of log entry price around the mark")
+
+    def contradictions(self) -> list[tuple[str, object, str]]:
+        """One size, and a range of leverage that is one."""
+        found: list[tuple[str, object, str]] = []
+        if (self.lots is None) == (self.per_bid_depth is None):
+            found.append(("lots", self.lots, "one of lots and per_bid_depth"))
+        if self.leverage_high < self.leverage_low:
+            found.append(("leverage_high", self.leverage_high, f"at least leverage_low, {self.leverage_low:g}"))
+        return found
+
+
+class Moment(EventBase):
+    """Nothing happens: a name for a step, to fork at or to measure from."""
+
+    kind: Literal["moment"]
+
+
+EventSpec = Annotated[
+    Metaorder | ValueJumpEvent | VolatilityEvent | MakersWithdraw | SeedOpenInterest | Moment,
+    Field(discriminator="kind"),
+]
+EVENT_KINDS: dict[str, type[EventBase]] = {
+    "metaorder": Metaorder,
+    "value_jump": ValueJumpEvent,
+    "volatility": VolatilityEvent,
+    "withdraw_makers": MakersWithdraw,
+    "seed_open_interest": SeedOpenInterest,
+    "moment": Moment,
+}
+
+
+def step_of(event: EventBase, steps_per_day: int, dates: Sequence[str] | None) -> int | None:
+    """The completed steps at which an event happens; None when its date is not a trading day of the run.
+
+    An event at step s first shows in step s + 1, so that the state after s steps is the one before the event.
+
+    Args:
+        event: the event, with one of its times given.
+        steps_per_day: steps in a trading day.
+        dates: the date of each trading day, for historical worlds.
+    """
+    if event.at_step is not None:
+        return event.at_step
+    if event.at_day is not None:
+        return event.at_day * steps_per_day
+    if dates is None or event.at_date not in dates:
+        return None
+    return list(dates).index(event.at_date) * steps_per_day
+
+

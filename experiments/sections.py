@@ -1,0 +1,153 @@
+"""The sections of a scenario file as validated models.
+
+Each model is one table of the TOML file; a field's description is what editors show (``marginlab schema``) and what an
+error line quotes. What depends on registries (parameters of populations and margin regimes, the world) is validated by
+:mod:`experiments.scenario` with the models of those rooms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import floor
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StrictBool, StrictInt, field_validator
+from pydantic.json_schema import WithJsonSchema
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=48)]
+
+
+def _number(value: Any) -> float:
+    """A finite number; true, texts and NaN are not numbers."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError("a number")
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError("a finite number")
+    return float(value)
+
+
+Number = Annotated[float, PlainValidator(_number), WithJsonSchema({"type": "number"})]
+Count = Annotated[StrictInt, Field(ge=1)]
+Steps = Annotated[StrictInt, Field(ge=0)]
+Rate = Annotated[Number, Field(ge=0, le=1)]
+Positive = Annotated[Number, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are errors, values are not converted silently."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MarketSection(Section):
+    """``[market]``: time and matching."""
+
+    name: str = Field("", description="a line that says what the scenario is")
+    dt_seconds: Positive = Field(60.0, description="simulated seconds per step")
+    steps: Count | None = Field(None, description="steps of a run; may be left out with a historical world")
+    steps_per_day: Count = Field(1440, description="steps in a trading day")
+    burn_in: Steps = Field(0, description="steps before measuring begins")
+    self_trade_prevention: Literal["cancel_resting", "cancel_incoming", "cancel_both", "off"] = Field(
+        "cancel_resting", description="what happens when an account would trade with itself"
+    )
+    fast_volatility_steps: Positive = Field(20.0, description="mean age of the fast average that market makers watch")
+    slow_volatility_steps: Positive = Field(1000.0, description="mean age of the slow average")
+
+
+class ContractSection(Section):
+    """``[[contracts]]``: what is traded."""
+
+    name: Name
+    kind: Literal["linear_perpetual", "linear_future"] = "linear_perpetual"
+    tick_size: Positive = Field(1.0, description="price units per tick")
+    tick_value: StrictInt = Field(100, ge=1, description="minor units of the currency per tick and lot")
+    initial_price: Count = Field(5000, description="ticks at step 0")
+    currency: Name = "USD"
+    max_lots: Count = Field(1_000_000, description="largest order and position, lots")
+    max_price: Annotated[StrictInt, Field(ge=2, le=2**31 - 1)] = Field(1 << 16, description="largest price, ticks")
+    price_band: Annotated[Number, Field(gt=0, lt=1)] = Field(0.10, description="orders beyond mark x (1 +- band) go")
+    fee_taker: Rate = 0.0
+    fee_maker: Rate = 0.0
+    fee_liquidation: Rate = Field(0.005, description="of the value of forced fills, to the insurance fund")
+    funding_interval_seconds: Annotated[Number, Field(ge=0)] = Field(0.0, description="0: no funding")
+    funding_interest: Number = Field(0.0001, description="interest part per eight hours")
+    funding_clamp: Rate = Field(0.0005, description="bound on interest less premium, per eight hours")
+    impact_lots: Count = Field(50, description="size whose average fill price enters the premium index")
+    settle_interval: Literal["day"] | Steps = Field(0, description="steps between settlements of a future, or day")
+
+    @field_validator("tick_value", mode="before")
+    @classmethod
+    def _whole_tick_value(cls, value: Any) -> Any:
+        """Money is counted in whole minor units, so a tick of one lot must be worth a whole number of them."""
+        if isinstance(value, float) and value == value and abs(value) < 2**53:
+            if value.is_integer():
+                return int(value)
+            below = max(1, floor(value))
+            nearest = below if value - below <= below + 1 - value else below + 1
+            raise ValueError(f"a whole number of minor units per tick and lot; the nearest is {nearest}")
+        return value
+
+
+class MarginSection(Section):
+    """``[margin]``: the regime of the run, and parameters of the others in comparisons."""
+
+    regime: str = Field("static", description="margin regime of the run, and baseline of comparisons")
+    notice_steps: Count = Field(1, description="steps until published parameters bind maintenance")
+    params: dict[str, Any] = Field(default_factory=dict, description="parameters of the regime")
+    regimes: dict[Name, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="parameters of other regimes by label; a key `regime` lets a label name a variant of a regime",
+    )
+
+
+class ClearingSection(Section):
+    """``[clearing]``: marks, calls, liquidation and the default waterfall."""
+
+    mark: Literal["last", "mid", "index_median", "ema"] = Field("mid", description="rule of the mark price")
+    mark_ema_half_life_seconds: Positive = Field(600.0, description="of the EMA of mid and basis")
+    liquidation: Literal["full", "partial"] = Field("full", description="how much of a position is sold")
+    max_rounds: Count = Field(50, description="liquidation rounds within a step")
+    grace_steps: Steps = Field(0, description="steps between a margin call and liquidation")
+    target_ratio: Annotated[Number, Field(ge=1)] = Field(
+        1.5, description="partial liquidation restores equity to this multiple of maintenance"
+    )
+    forced_limit: Literal["none", "bankruptcy", "band"] = Field(description="limit price of forced orders")
+    surplus_to: Literal["fund", "trader"] = Field(description="who keeps what is left after a full liquidation")
+    fund_initial: Annotated[StrictInt, Field(ge=0)] = Field(0, description="insurance fund, minor units")
+    fund_unwind_lots: Steps = Field(5, description="most lots per step and contract that the fund sells")
+
+
+class RecordSection(Section):
+    """``[record]``: what a run keeps."""
+
+    every: Count = Field(1, description="steps between rows of the step table")
+    trades: StrictBool = Field(False, description="keep every fill in trades.parquet")
+    refusals: StrictBool = Field(False, description="keep refused and expired orders among the events")
+    depth_every: Count = Field(10, description="steps between readings of the depth within 5 %")
+    totals_every: Count = Field(60, description="steps between sums of requirements and equity over accounts")
+    tables: Literal["first", "all", "none"] = Field(
+        "first", description="comparisons keep the tables of the first seed, of all seeds or of none"
+    )
+
+
+class MeasureSection(Section):
+    """``[measure]``: which event is the event, and how long outcomes are measured after it."""
+
+    event: str | None = Field(None, description="name of the event at which R0 and open interest are taken")
+    window_steps: Count | None = Field(None, description="steps measured after the event in forked readings")
+
+
+@dataclass(frozen=True)
+class PopulationSpec:
+    """A population as the scenario states it.
+
+    Attributes:
+        kind: registered kind.
+        name: unique in the market.
+        params: its parameters.
+    """
+
+    kind: str
+    name: str
+    params: Mapping[str, Any]

@@ -1,0 +1,1 @@
+"""Studies: each asks one question of a scenario over many paired seeds."""

@@ -1,0 +1,106 @@
+"""Results as lines of text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from experiments.vocabulary import Money, describe, number, order, places_of, scale_of, show, with_unit
+from experiments.wording import VERDICTS, cautions, findings, headline_measures, measure_scales, verdict_of
+
+_EVENT = ("r0_event", "open_interest_event")
+
+
+def comparison_lines(result: Mapping[str, Any]) -> list[str]:
+    """A comparison: reading, table of means with intervals and verdicts, findings in words.
+
+    Args:
+        result: what :func:`experiments.studies.compare.summary` gives.
+    """
+    regimes, baseline = list(result["regimes"]), result["baseline"]
+    scales = measure_scales(result)
+    names = headline_measures(result) + [name for name in _EVENT if name in result["measures"]]
+    rows = [["", *(f"{r} (baseline)" if r == baseline and len(regimes) > 1 else r for r in regimes)]]
+    for name in names:
+        by_regime, scale = result["measures"][name], scales[name]
+        places = max(places_of(estimate, scale) for estimate in by_regime.values())
+        cells = []
+        for regime in regimes:
+            shown = show(by_regime[regime], scale, places=places)
+            difference = result["differences"].get(regime, {}).get(name)
+            tested = difference is not None and describe(name).family != "event"
+            mark = f"  {_SIGNS[verdict_of(difference)]}" if tested and difference is not None else ""
+            cells.append(f"{shown.value} {shown.interval}".strip() + mark)
+        rows.append([with_unit(describe(name).label, f"({scale.unit})" if scale.unit else ""), *cells])
+    lines = [f"{result['scenario']}, {result['reading']}, {_seeds(result['seeds'])}", "", *columns(rows), ""]
+    if len(regimes) > 1:
+        lines.append("  ".join(f"{_SIGNS[verdict]} {VERDICTS[verdict]}" for verdict in _SIGNS))
+        lines += ["", *findings(result)]
+    else:
+        lines += cautions(result)
+    return [*lines, f"Results hash: {result['results_hash']}"]
+
+
+_SIGNS = {"different": "*", "suggestive": "?", "none": "=", "identical": "==", "untested": "-"}
+
+
+def run_lines(result: Mapping[str, Any]) -> list[str]:
+    """One run: its measures, who paid, its hash.
+
+    Args:
+        result: what :func:`experiments.studies.compare.single` gives.
+    """
+    money = Money.of(result)
+    rows = []
+    for name in order(result["measures"]):
+        measure = describe(name)
+        scale = scale_of(measure.kind, [result["measures"][name]], money)
+        estimate = {"mean": result["measures"][name], "low": None, "high": None, "n": 1}
+        rows.append([measure.label, with_unit(show(estimate, scale).value, scale.unit)])
+    pnl = {name: by["pnl"] for name, by in result["incidence"].items()}
+    scale = scale_of("money", pnl.values(), money)
+    paid = [["population", "profit", "liquidated lots", "bankrupt"]]
+    for name, by in result["incidence"].items():
+        profit = show({"mean": by["pnl"], "low": None, "high": None}, scale, difference=True)
+        paid.append([name, with_unit(profit.value, scale.unit), number(by["liquidated"], 0), number(by["bankrupt"], 0)])
+    title = f"{result['scenario']} under {result['regime']}, seed {result['seed']}"
+    return [title, "", *columns(rows), "", *columns(paid), "", f"Results hash: {result['results_hash']}"]
+
+
+def cascade_lines(result: Mapping[str, Any]) -> list[str]:
+    """A cascade study: one row per target.
+
+    Args:
+        result: what :func:`experiments.studies.cascades.measure` gives.
+    """
+    rows = [["R0 aimed at", "R0 measured", "drawdown multiplier", "fall with, %", "fall without, %",
+             "liquidated share of open interest, %", "P(share > 30 %)"]]  # fmt: skip
+    percent, plain = scale_of("fraction"), scale_of("number")
+    for entry in result["cascades"]:
+        ratio = entry["multiplier"]
+        rows.append(
+            [
+                f"{entry['target']:g}",
+                show(entry["r0"], plain, places=2).text,
+                show({"mean": ratio["ratio"], **ratio}, plain, places=2).text,
+                *(_interval(entry[key], percent) for key in ("fall_on", "fall_off", "liquidated_share")),
+                show(entry["cascade_probability"], plain, places=2).text,
+            ]
+        )
+    title = f"{result['scenario']}, {result['reading']}, {_seeds(result['seeds'])} per row"
+    return [title, "", *columns(rows), "", f"Results hash: {result['results_hash']}"]
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as aligned lines."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _interval(estimate: Mapping[str, Any], scale: Any) -> str:
+    shown = show(estimate, scale, places=2)
+    return f"{shown.value} {shown.interval}".strip()
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return "1 seed" if len(seeds) == 1 else f"{len(seeds)} paired seeds"

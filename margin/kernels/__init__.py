@@ -1,0 +1,1 @@
+"""Compiled publishers and evaluators of the margin room: arrays in, arrays out."""

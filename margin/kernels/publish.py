@@ -1,0 +1,147 @@
+"""The compiled publisher of all built-in regimes: rates, overlays and, for the active model, the scenario grid."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from margin.kernels.columns import (
+    BY_SCENARIO,
+    ON_INITIAL,
+    ON_MAINTENANCE,
+    P_ALPHA,
+    P_BETA,
+    P_DIVERGENCE,
+    P_EXTREME,
+    P_EXTREME_WEIGHT,
+    P_FACTOR,
+    P_INITIAL,
+    P_INITIAL_FACTOR,
+    P_MAINTENANCE,
+    P_MOVE,
+    P_MOVES,
+    P_NETTING,
+    P_OMEGA,
+    P_OVERLAYS_ON,
+    P_PRIOR,
+    P_RATES,
+    P_RATIO,
+    P_SAMPLE,
+    P_UPDATE,
+    S_INITIAL,
+    S_LOG_MARK,
+    S_MAINTENANCE,
+    S_SAMPLES,
+    S_STARTED,
+    S_VARIANCE,
+    VOLATILITY,
+)
+from margin.kernels.overlays import overlaid, to_units
+from sim.kernels.jit import kernel
+from sim.kernels.realmath import ln
+from sim.kernels.state import M_CONTRACTS, M_RISK_SLOTS, M_SCENARIOS, M_STEP, PUBLISH, RATE_ONE
+from sim.kernels.wide import mul_shift_floor
+
+
+@kernel()
+def sample(params, memory, log_mark):
+    """Feed the log return of the mark since the last sample to the variance.
+
+    Args:
+        params: float64[K], the contract's row of ``model_params``.
+        memory: float64[K], its row of ``model_state``; mutated.
+        log_mark: log of the mark.
+    """
+    change = log_mark - memory[S_LOG_MARK]
+    memory[S_LOG_MARK] = log_mark
+    memory[S_SAMPLES] += 1.0
+    alpha, beta = params[P_ALPHA], params[P_BETA]
+    if params[P_PRIOR] > 0.0:
+        alpha = max(alpha, 1.0 / (params[P_PRIOR] + memory[S_SAMPLES]))
+        beta = 1.0 - alpha
+    memory[S_VARIANCE] = params[P_OMEGA] + alpha * (change * change) + beta * memory[S_VARIANCE]
+
+
+@kernel()
+def update(params, memory):
+    """Rates from the variance, quantile x sigma x sqrt(horizon), then overlays (see :func:`sample`)."""
+    calculated = params[P_FACTOR] * np.sqrt(memory[S_VARIANCE])
+    changed = overlaid(params, memory, calculated)
+    plain = max(to_units(calculated), 1.0)
+    initial = plain if params[P_OVERLAYS_ON] == ON_MAINTENANCE else changed
+    base = plain if params[P_OVERLAYS_ON] == ON_INITIAL else changed
+    memory[S_INITIAL] = max(initial, 1.0)
+    memory[S_MAINTENANCE] = min(max(np.floor(base * params[P_RATIO] + 0.5), 1.0), memory[S_INITIAL])
+
+
+@kernel()
+def scaled_rate(units, scale):
+    """A published rate: whole units times the fork's equal-mean factor, to nearest, from one unit to 100 %."""
+    return min(max(np.int64(np.floor(units * scale + 0.5)), np.int64(1)), np.int64(RATE_ONE))
+
+
+@kernel()
+def _publish_grid(state, slot):
+    """Scenario profits of 2**10 lots of each contract at the mark, as :func:`margin.scenarios.grid` states them.
+
+    Mutates the newest row of ``scenario_pnl``, ``scenario_weight``, ``initial_factor`` and the number of scenarios.
+    """
+    contracts = state.meta[M_CONTRACTS]
+    row = max(state.meta[M_STEP], 0) % state.meta[M_RISK_SLOTS]
+    common = state.model_params[slot, 0]
+    moves = np.int64(common[P_MOVES])
+    sizes = moves + 1 if common[P_EXTREME] > 0.0 else moves
+    count = 2 * sizes + (1 << contracts) - 2
+    for contract in range(contracts):
+        # 2**10 lots at marks in 1/16 tick: x 64
+        value = state.quotes[contract].mark * state.contracts[contract].tick_value * 64
+        full = mul_shift_floor(value, state.model_rates[slot, contract, 1], 32)
+        for move in range(sizes):
+            size = common[P_MOVE + move] if move < moves else common[P_EXTREME]
+            profit = mul_shift_floor(full, np.int64(size), 32)
+            state.scenario_pnl[row, contract, 2 * move] = profit
+            state.scenario_pnl[row, contract, 2 * move + 1] = -profit
+        profit = mul_shift_floor(full, np.int64(common[P_DIVERGENCE]), 32)
+        for s in range(2 * sizes, count):
+            # the bits of the pattern are the contracts that rise
+            rises = ((s - 2 * sizes + 1) >> contract) & 1
+            state.scenario_pnl[row, contract, s] = profit if rises == 1 else -profit
+    for s in range(count):
+        extreme = 2 * moves <= s < 2 * sizes
+        state.scenario_weight[s] = np.int64(common[P_EXTREME_WEIGHT]) if extreme else RATE_ONE
+    state.initial_factor[0] = np.int64(common[P_INITIAL_FACTOR])
+    state.meta[M_SCENARIOS] = count
+
+
+@kernel(PUBLISH)
+def publish(state, slot):
+    """Publish the risk parameters of one model for the step being computed.
+
+    Args:
+        state: the market; mutates ``model_state`` and ``model_rates`` of the slot and, where slot 0 nets by scenario,
+            the newest row of the scenario grid.
+        slot: publisher.
+    """
+    step = state.meta[M_STEP]
+    scale = state.model_scale[slot]
+    for contract in range(state.meta[M_CONTRACTS]):
+        params = state.model_params[slot, contract]
+        memory = state.model_state[slot, contract]
+        first = memory[S_STARTED] == 0.0
+        if params[P_RATES] == VOLATILITY:
+            samples = first or step % np.int64(params[P_SAMPLE]) == 0
+            if samples:
+                log_mark = ln(np.float64(state.quotes[contract].mark))
+                if first:
+                    memory[S_LOG_MARK] = log_mark
+                else:
+                    sample(params, memory, log_mark)
+            if first or step % np.int64(params[P_UPDATE]) == 0:
+                update(params, memory)
+        elif first:
+            memory[S_INITIAL] = params[P_INITIAL]
+            memory[S_MAINTENANCE] = params[P_MAINTENANCE]
+        memory[S_STARTED] = 1.0
+        state.model_rates[slot, contract, 0] = scaled_rate(memory[S_INITIAL], scale)
+        state.model_rates[slot, contract, 1] = scaled_rate(memory[S_MAINTENANCE], scale)
+    if slot == 0 and state.model_params[0, 0, P_NETTING] == BY_SCENARIO:
+        _publish_grid(state, slot)

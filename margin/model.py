@@ -1,0 +1,190 @@
+"""Margin models: rates x netting x overlays, composed into the three questions that the exchange asks.
+
+:class:`Rule` is what a user subclasses (a whole rule in twenty lines of NumPy); :class:`ComposedRule` is what the
+presets are made of.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import ValidationError, create_model
+
+from margin import netting
+from margin.calibration import SeriesParameters
+from margin.kernels.columns import (
+    BY_SCENARIO,
+    P_INITIAL,
+    P_INITIAL_FACTOR,
+    P_MAINTENANCE,
+    P_NETTING,
+    P_RATIO,
+    P_VARIANCE,
+    S_INITIAL,
+    S_MAINTENANCE,
+    S_VARIANCE,
+)
+from margin.kernels.publish import publish as _publish_kernel
+from margin.kernels.requirement import cross as _cross_kernel
+from margin.kernels.requirement import isolated as _isolated_kernel
+from margin.kernels.requirement import scenarios as _scenarios_kernel
+from margin.parameters import Parameters, config_error
+from margin.rates import FixedRateParameters, VolatilityParameters, publish_rates, resolved, write_rates
+from margin.scenarios import ScenarioParameters, grid, joint_moves, write_scenarios
+from sim.contracts import ContractTable
+from sim.errors import ConfigError
+from sim.interfaces import MarketView, ModelState, PortfolioView, Requirement, RiskParameters
+from sim.kernels.state import MODEL_PARAMS, MODEL_STATE, RATE_ONE
+
+Rates = Literal["fixed", "volatility"]
+Netting = Literal["cross", "isolated", "scenarios"]
+
+_KERNELS = {"cross": _cross_kernel, "isolated": _isolated_kernel, "scenarios": _scenarios_kernel}
+_DEFINITIONS = {"cross": netting.cross, "isolated": netting.isolated, "scenarios": netting.scenarios}
+
+
+@cache
+def parameters_of(rates: str, nets: str) -> type[Parameters]:
+    """The parameter model of a composition; its JSON schema documents every key."""
+    base: type[Parameters] = FixedRateParameters if rates == "fixed" else VolatilityParameters
+    if nets != "scenarios":
+        return base
+    return create_model(f"{base.__name__}WithScenarios", __base__=(base, ScenarioParameters))
+
+
+class Rule:
+    """A margin rule with fixed rates and a cross pocket; subclass it and override ``requirement`` (or ``publish``).
+
+    What is not overridden stays compiled. Parameters come from the ``Params`` model of the class, and stand in
+    ``self.params``. The published rates also tell traders what leverage is possible, so set ``initial`` and
+    ``maintenance`` near what the rule asks.
+
+    Attributes:
+        name: registered name.
+        layout: ``"cross"`` (one wallet margins everything) or ``"isolated"`` (a pocket per position).
+        params: the parameters, resolved.
+        scenarios: number of scenarios of the grid, known after ``init``; 0 for rate rules.
+        index_valid: True when maintenance is one rate per contract for all accounts.
+
+    Examples:
+        >>> class Flat(Rule):
+        ...     def requirement(self, portfolio, risk):
+        ...         held = np.abs(portfolio.lots).sum(axis=1)
+        ...         return Requirement(initial=200 * held, maintenance=100 * held)
+        >>> Flat.requirement_kernel is None and Flat.publish_kernel is not None
+        True
+    """
+
+    name: str = ""
+    layout: str = "cross"
+    rates: ClassVar[Rates] = "fixed"
+    netting: str = "cross"
+    Params: ClassVar[type[Parameters]] = FixedRateParameters
+    # a compiled function in a class would be bound like a method
+    publish_kernel: Any = staticmethod(_publish_kernel)
+    requirement_kernel: Any = staticmethod(_cross_kernel)
+    index_valid: bool = True
+    scenarios: int = 0
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """A method that is overridden in Python puts its compiled form out of use."""
+        super().__init_subclass__(**kwargs)
+        own = cls.__dict__
+        if "publish" in own or "init" in own:
+            cls.publish_kernel = None
+        if "requirement" in own:
+            cls.requirement_kernel = None
+            cls.index_valid = bool(own.get("index_valid", False))
+        elif own.get("layout") == "isolated":
+            cls.netting, cls.requirement_kernel = "isolated", staticmethod(_isolated_kernel)
+
+    def __init__(self, **params: Any) -> None:
+        try:
+            self.params: Any = resolved(self.Params(**params))
+        except ValidationError as error:
+            raise config_error(error, self.Params, {"calibrate": SeriesParameters}) from error
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters as run (calibrated ones included), fit to be stored and given to ``margin.create`` again."""
+        return self.params.model_dump(mode="json", exclude_none=True)
+
+    def init(self, contracts: ContractTable) -> ModelState:
+        """Arrays ``params`` and ``state``, float64[C, K], of the compiled publisher, and ``tick_value``, int64[C]."""
+        params = np.zeros((len(contracts.names), MODEL_PARAMS))
+        memory = np.zeros((len(contracts.names), MODEL_STATE))
+        write_rates(params, self.params, contracts)
+        if isinstance(self.params, ScenarioParameters):
+            if isinstance(self.params, VolatilityParameters):
+                if self.params.overlays_on != "both":
+                    allowed = '"both" where a scenario grid serves initial and maintenance'
+                    raise ConfigError.of("margin.params.overlays_on", self.params.overlays_on, allowed)
+                ratio = 1.0 / params[:, P_RATIO]
+            else:
+                ratio = params[:, P_INITIAL] / params[:, P_MAINTENANCE]
+            self.scenarios = write_scenarios(params, self.params, contracts, ratio)
+        memory[:, S_VARIANCE] = params[:, P_VARIANCE]
+        return {"params": params, "state": memory, "tick_value": contracts.tick_value.copy()}
+
+    def publish(self, market: MarketView, state: ModelState) -> tuple[RiskParameters, ModelState]:
+        """Risk parameters of the step being computed, and the memory after it."""
+        params, memory = state["params"], state["state"].copy()
+        publish_rates(params, memory, int(market.step), np.asarray(market.mark))
+        risk = RiskParameters(
+            rate_initial=memory[:, S_INITIAL].astype(np.int64),
+            rate_maintenance=memory[:, S_MAINTENANCE].astype(np.int64),
+        )
+        if params[0, P_NETTING] == BY_SCENARIO:
+            moves, weight = joint_moves(params)
+            risk.scenario_pnl = grid(moves, risk.rate_maintenance, np.asarray(market.mark), state["tick_value"])
+            risk.scenario_weight = weight
+            risk.initial_factor = int(params[0, P_INITIAL_FACTOR])
+        return risk, {**state, "state": memory}
+
+    def requirement(self, portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
+        """Requirements of all accounts, minor units."""
+        return _DEFINITIONS[self.netting](portfolio, risk)
+
+
+class ComposedRule(Rule):
+    """A preset: rates, netting and overlays by name.
+
+    Args:
+        name: registered name.
+        rates: ``"fixed"`` or ``"volatility"``.
+        netting: ``"cross"``, ``"isolated"`` or ``"scenarios"``.
+        params: parameters of :func:`parameters_of`.
+    """
+
+    def __init__(self, name: str, rates: Rates, netting: Netting, params: dict[str, Any]) -> None:
+        self.name = name
+        self.netting = netting
+        self.layout = "isolated" if netting == "isolated" else "cross"
+        self.Params = parameters_of(rates, netting)  # type: ignore[misc]
+        self.requirement_kernel = _KERNELS[netting]
+        self.index_valid = netting != "scenarios"
+        super().__init__(**params)
+
+
+def scaled(risk: RiskParameters, scale: float) -> RiskParameters:
+    """Risk parameters times the equal-mean factor of a fork, for models that publish in Python.
+
+    Args:
+        risk: as published.
+        scale: factor on both rates and on scenario profits.
+    """
+    if scale == 1.0:
+        return risk
+
+    def rates(units: np.ndarray) -> np.ndarray:
+        return np.clip(np.floor(units * scale + 0.5), 1, RATE_ONE).astype(np.int64)
+
+    return RiskParameters(
+        rate_initial=rates(risk.rate_initial),
+        rate_maintenance=rates(risk.rate_maintenance),
+        scenario_pnl=np.trunc(risk.scenario_pnl * scale).astype(np.int64),
+        scenario_weight=risk.scenario_weight,
+        initial_factor=risk.initial_factor,
+    )

@@ -1,0 +1,312 @@
+"""The two sockets of the exchange, and the views through which everything outside talks to it.
+
+A :class:`MarginModel` sets requirements; a :class:`Population` decides orders. Neither sees more than these views show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from sim.contracts import Contract, ContractTable
+
+if TYPE_CHECKING:
+    import mesa
+
+    from sim.kernels.state import State
+
+# Arrays only: a margin model's memory is part of every snapshot and fork.
+ModelState = dict[str, np.ndarray]
+
+
+@dataclass(slots=True)
+class RiskParameters:
+    """What a margin model publishes once per step, like a clearing house's risk parameter file.
+
+    Attributes:
+        rate_initial: int64[C], 2**-32 of value.
+        rate_maintenance: int64[C], 2**-32 of value.
+        scenario_pnl: int64[C, S], minor units per 2**10 lots; empty for rate rules.
+        scenario_weight: int64[S], 2**-32.
+        initial_factor: initial over maintenance for scenario rules, 2**-32.
+    """
+
+    rate_initial: np.ndarray
+    rate_maintenance: np.ndarray
+    scenario_pnl: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    scenario_weight: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    initial_factor: int = 1 << 32
+
+
+@dataclass(slots=True)
+class Requirement:
+    """Requirements of all accounts at once, minor units.
+
+    Attributes:
+        initial: int64[A] of the account (cross), or what its open orders reserve from the wallet (isolated).
+        maintenance: int64[A] of the account (cross), or the sum over positions (isolated).
+        parts: named int64[A] arrays that sum to ``initial``.
+        initial_positions: int64[A, C] for isolated layouts: reserve of open orders per contract.
+        maintenance_positions: int64[A, C] for isolated layouts: maintenance per position.
+    """
+
+    initial: np.ndarray
+    maintenance: np.ndarray
+    parts: dict[str, np.ndarray] = field(default_factory=dict)
+    initial_positions: np.ndarray | None = None
+    maintenance_positions: np.ndarray | None = None
+
+
+@dataclass(slots=True)
+class PortfolioView:
+    """Every account's portfolio.
+
+    Attributes:
+        contracts: the contract table.
+        mark: int64[C], sub-ticks.
+        lots: int64[A, C].
+        cost: int64[A, C], minor units.
+        cash: int64[A, 1 + C], wallet then pockets, minor units.
+        open_buy: int64[A, C], lots of open buy orders.
+        open_sell: int64[A, C].
+        loss_buy: int64[A, C], reserved loss of open buy orders against the mark at acceptance, minor units.
+        loss_sell: int64[A, C].
+    """
+
+    contracts: ContractTable
+    mark: np.ndarray
+    lots: np.ndarray
+    cost: np.ndarray
+    cash: np.ndarray
+    open_buy: np.ndarray
+    open_sell: np.ndarray
+    loss_buy: np.ndarray
+    loss_sell: np.ndarray
+
+    def value(self, lots: np.ndarray | None = None) -> np.ndarray:
+        """Value at mark of signed lots (default: the positions), int64[A, C] minor units, rounded down."""
+        held = self.lots if lots is None else lots
+        return (held * self.mark * self.contracts.tick_value) >> 4
+
+    def equity(self) -> np.ndarray:
+        """Equity per account, int64[A] minor units."""
+        return self.cash.sum(axis=1) + np.where(self.lots != 0, self.value() - self.cost, 0).sum(axis=1)
+
+    def worst_lots(self) -> np.ndarray:
+        """Largest absolute position that open orders could lead to, int64[A, C]."""
+        return np.maximum(np.abs(self.lots + self.open_buy), np.abs(self.lots - self.open_sell))
+
+
+@runtime_checkable
+class MarketView(Protocol):
+    """What a trader or a margin model may see of the market (units in brackets).
+
+    Attributes:
+        step: completed steps.
+        time_s: simulated seconds.
+        value: float64[C], exogenous value [ticks], for those who may see it.
+        mark: int64[C] [sub-ticks].
+        index: int64[C] [sub-ticks].
+        mid: float64[C] [ticks].
+        bid: int64[C] [ticks], -1 when empty.
+        ask: int64[C] [ticks], -1 when empty.
+        depth_bid: int64[C], lots within 5 % of the mid.
+        depth_ask: int64[C].
+        volume: int64[C], lots in the last day.
+        open_interest: int64[C], lots.
+        risk: parameters that bind new orders.
+        pending_risk: announced maintenance rates, oldest first, int64[ring, C].
+    """
+
+    step: int
+    time_s: float
+    value: np.ndarray
+    mark: np.ndarray
+    index: np.ndarray
+    mid: np.ndarray
+    bid: np.ndarray
+    ask: np.ndarray
+    depth_bid: np.ndarray
+    depth_ask: np.ndarray
+    volume: np.ndarray
+    open_interest: np.ndarray
+    risk: RiskParameters
+    pending_risk: np.ndarray
+
+    def returns(self, window: int, sample_steps: int = 1) -> np.ndarray:
+        """Log returns of the mark, float64[window, C], newest last, sampled every ``sample_steps``."""
+        ...
+
+
+@runtime_checkable
+class MarginModel(Protocol):
+    """A margin regime.
+
+    Attributes:
+        name: registered name.
+        layout: ``"cross"`` or ``"isolated"``.
+        publish_kernel: compiled publisher ``(state, slot)``, or None when ``publish`` is plain Python.
+        requirement_kernel: compiled evaluator ``(state, account, contract, which)``, or None for plain Python.
+        index_valid: True when maintenance is one rate per contract for all accounts, so that the bankruptcy-price
+            index may serve the liquidation scan.
+    """
+
+    name: str
+    layout: str
+    publish_kernel: Any
+    requirement_kernel: Any
+    index_valid: bool
+
+    def init(self, contracts: ContractTable) -> ModelState:
+        """Arrays that the model remembers. Compiled models return ``params`` and ``state``, float64[C, K]."""
+        ...
+
+    def publish(self, market: MarketView, state: ModelState) -> tuple[RiskParameters, ModelState]:
+        """Risk parameters from the market state, once per step, pure."""
+        ...
+
+    def requirement(self, portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
+        """Requirements of all accounts at once, pure."""
+        ...
+
+
+@dataclass(slots=True)
+class PopulationSetup:
+    """What a population gets to write its columns before the run.
+
+    Attributes:
+        state: the market's arrays.
+        population: row of the population in ``pop_params``.
+        first: its first account.
+        count: its number of accounts.
+        seed: of the run.
+        stream: base of its named random streams.
+        contracts: the contracts.
+        dt_seconds: seconds per step.
+        steps_per_day: steps per day.
+        value0: float64[C], exogenous value at step 0 in ticks.
+        names: population names, by number.
+    """
+
+    state: State
+    population: int
+    first: int
+    count: int
+    seed: int
+    stream: int
+    contracts: Sequence[Contract]
+    dt_seconds: float
+    steps_per_day: int
+    value0: np.ndarray
+    names: Sequence[str] = ()
+
+    def deposit(self, account: int, amount: int) -> None:
+        """Give an account cash, in minor units."""
+        from sim.kernels import ledger
+
+        ledger.deposit(self.state, int(account), int(amount))
+
+    def outside(self, account: int, amount: int) -> None:
+        """Give an account cash outside the exchange, which it may bring in to meet margin calls."""
+        self.state.accounts["outside"][account] = int(amount)
+
+
+@runtime_checkable
+class Population(Protocol):
+    """A kind of trader: columns, a kernel that decides for all rows, views.
+
+    Attributes:
+        name: unique in the market; names its random streams.
+        kind: registered kind.
+        count: number of traders (accounts).
+        period: steps between the decisions of one trader, 0 when the kernel runs for all rows each step.
+        contract: index of the main contract.
+        decide: compiled ``(state, population)``, or None when ``decide_python`` is used.
+    """
+
+    name: str
+    kind: str
+    count: int
+    period: int
+    contract: int
+    decide: Any
+
+    def fill(self, setup: PopulationSetup) -> None:
+        """Write parameters, columns and deposits."""
+        ...
+
+    def views(self, market: mesa.Model) -> list[mesa.Agent]:
+        """Mesa agents, one per row."""
+        ...
+
+
+@dataclass(slots=True)
+class AccountView:
+    """An account as its own trader sees it: cash, positions, requirements, resting orders.
+
+    Attributes:
+        market: the market (``sim.market.Market``).
+        account: account number.
+    """
+
+    market: Any
+    account: int
+
+    @property
+    def wallet(self) -> int:
+        """Cash in the wallet, minor units."""
+        return int(self.market.state.wallets[self.account, 0])
+
+    @property
+    def lots(self) -> np.ndarray:
+        """Signed positions, int64[C]."""
+        return self.market.state.positions["lots"][self.account].copy()
+
+    @property
+    def equity(self) -> int:
+        """Wallet, pockets and unrealised profit, minor units."""
+        from sim.kernels import ledger
+
+        return int(ledger.equity(self.market.state, self.account))
+
+    @property
+    def initial_margin(self) -> int:
+        """Initial margin in use, open orders included, minor units."""
+        return int(self.market.initial_margin(self.account))
+
+    @property
+    def maintenance_margin(self) -> int:
+        """Maintenance margin, minor units."""
+        return int(self.market.maintenance_margin(self.account))
+
+    @property
+    def is_open(self) -> bool:
+        """False once the account was closed by a bankruptcy."""
+        from sim.kernels.state import CLOSED
+
+        return int(self.market.state.accounts["status"][self.account]) != CLOSED
+
+    def orders(self) -> list[dict[str, int]]:
+        """Resting orders, newest first: id, contract, side, price (ticks), lots."""
+        from sim.kernels.book import order_id
+
+        state = self.market.state
+        table = state.orders
+        found = []
+        slot = int(state.accounts["order_head"][self.account])
+        while slot >= 0:
+            row = table[slot]
+            found.append(
+                {
+                    "id": int(order_id(state, slot)),
+                    "contract": int(row["contract"]),
+                    "side": int(row["side"]),
+                    "price": int(row["price"]),
+                    "lots": int(row["quantity"]),
+                }
+            )
+            slot = int(row["own_next"])
+        return found

@@ -1,0 +1,150 @@
+"""The invariants of the exchange, checked exactly, in integers.
+
+Per contract lots sum to zero; wallets, pockets and costs sum to net deposits; open interest, tape volume and ledger
+volume agree; every reserve equals what rests; no order of a closed account rests; the bankruptcy-price index holds every
+position where it belongs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.errors import InvariantError, KernelError
+from sim.kernels import state as s
+
+STATUS_TEXT = {
+    s.ST_LADDER: "an order out of range reached the book of contract {a}: price {b}",
+    s.ST_MEMORY: "no memory for {a}",
+    s.ST_REQUIREMENT: "a requirement of account {a} is too large: {b}",
+}
+
+
+def check_status(state: s.State) -> None:
+    """Raise KernelError if a kernel found that it cannot go on."""
+    code = int(state.meta[s.M_STATUS])
+    if code:
+        text = STATUS_TEXT.get(code, "status {code}").format(
+            a=int(state.meta[s.M_STATUS_A]), b=int(state.meta[s.M_STATUS_B]), code=code
+        )
+        raise KernelError(f"step {int(state.meta[s.M_STEP])}: {text}")
+
+
+def cash_total(state: s.State) -> int:
+    """Sum over all accounts of wallet + pockets - costs, minor units (fund, fees and residue are accounts)."""
+    return int(state.wallets[:, 0].sum()) + int(state.positions["pocket"].sum()) - int(state.positions["cost"].sum())
+
+
+def check(state: s.State) -> None:
+    """Check every invariant of a market between steps.
+
+    Raises:
+        InvariantError: naming step, account and amounts.
+        KernelError: a kernel reported an error.
+    """
+    check_status(state)
+    step = int(state.meta[s.M_STEP])
+    _check_money(state, step)
+    _check_positions(state, step)
+    _check_orders(state, step)
+    _check_index(state, step)
+
+
+def _check_money(state: s.State, step: int) -> None:
+    deposits, accounts = int(state.meta[s.M_NET_DEPOSITS]), state.accounts["deposits"]
+    if int(accounts.sum()) != deposits:
+        raise InvariantError("deposits of accounts sum to net deposits", step=step, expected=deposits,
+                             found=int(accounts.sum()))  # fmt: skip
+    table = state.positions
+    own = state.wallets[:, 0] + table["pocket"].sum(axis=1) - table["cost"].sum(axis=1)
+    bad = np.nonzero(own != state.accounts["booked"])[0]
+    if len(bad):
+        raise InvariantError("an account's cash less cost is the sum of its entries", step=step, account=int(bad[0]),
+                             expected=int(state.accounts["booked"][bad[0]]), found=int(own[bad[0]]))  # fmt: skip
+    found = cash_total(state)
+    if found != deposits:
+        raise InvariantError("cash less cost sums to net deposits", step=step, expected=deposits, found=found)
+
+
+def _check_positions(state: s.State, step: int) -> None:
+    lots, cost = state.positions["lots"], state.positions["cost"]
+    held = lots.sum(axis=1)
+    bad = np.nonzero(held != state.accounts["booked_lots"])[0]
+    if len(bad):
+        raise InvariantError("an account's lots are the sum of its trades", step=step, account=int(bad[0]),
+                             expected=int(state.accounts["booked_lots"][bad[0]]), found=int(held[bad[0]]))  # fmt: skip
+    for contract in range(lots.shape[1]):
+        total = int(lots[:, contract].sum())
+        if total != 0:
+            raise InvariantError("lots sum to zero", step=step, contract=contract, expected=0, found=total)
+        interest = int(np.maximum(lots[:, contract], 0).sum())
+        stated = int(state.quotes["open_interest"][contract])
+        if interest != stated:
+            raise InvariantError("open interest is the sum of long lots", step=step, contract=contract,
+                                 expected=interest, found=stated)  # fmt: skip
+    bad = np.argwhere((lots == 0) & (cost != 0))
+    if len(bad):
+        account, contract = (int(x) for x in bad[0])
+        raise InvariantError("a flat position has no cost", step=step, account=account, contract=contract,
+                             expected=0, found=int(cost[account, contract]))  # fmt: skip
+    held = (lots != 0).sum(axis=1)
+    bad = np.nonzero(held != state.accounts["positions"])[0]
+    if len(bad):
+        raise InvariantError("positions are counted", step=step, account=int(bad[0]), expected=int(held[bad[0]]),
+                             found=int(state.accounts["positions"][bad[0]]))  # fmt: skip
+    flow, ledger = int(state.meta[s.M_FLOW]), int(state.meta[s.M_LEDGER_FLOW])
+    if flow != ledger:
+        raise InvariantError("tape volume equals ledger volume", step=step, expected=flow, found=ledger)
+
+
+def _check_orders(state: s.State, step: int) -> None:
+    orders = state.orders
+    live = orders[orders["side"] != 0]
+    if len(live) != int(state.meta[s.M_LIVE]):
+        raise InvariantError("live orders are counted", step=step, expected=len(live), found=int(state.meta[s.M_LIVE]))
+    status = state.accounts["status"][live["account"]]
+    closed = np.nonzero(status == s.CLOSED)[0]
+    if len(closed):
+        raise InvariantError("no order of a closed account rests", step=step,
+                             account=int(live["account"][closed[0]]), expected=0, found=len(closed))  # fmt: skip
+    shape = state.positions.shape
+    for side, lots_name, loss_name in ((s.BUY, "open_buy", "loss_buy"), (s.SELL, "open_sell", "loss_sell")):
+        mine = live[live["side"] == side]
+        place = (mine["account"].astype(np.int64), mine["contract"].astype(np.int64))
+        for name, amount in ((lots_name, mine["quantity"]), (loss_name, mine["quantity"] * mine["loss"])):
+            total = np.zeros(shape, np.int64)
+            np.add.at(total, place, amount)
+            bad = np.argwhere(total != state.positions[name])
+            if len(bad):
+                account, contract = (int(x) for x in bad[0])
+                raise InvariantError(
+                    f"{name} is what rests", step=step, account=account, contract=contract,
+                    expected=int(total[account, contract]), found=int(state.positions[name][account, contract]),
+                )  # fmt: skip
+    for contract in range(len(state.quotes)):
+        quote = state.quotes[contract]
+        if quote["bid"] > 0 and quote["ask"] > 0 and quote["bid"] >= quote["ask"]:
+            raise InvariantError("the book is not crossed", step=step, contract=contract,
+                                 expected=f"below {int(quote['ask'])}", found=int(quote["bid"]))  # fmt: skip
+
+
+def _check_index(state: s.State, step: int) -> None:
+    """Every position that the index serves stands in the bucket of its bankruptcy price."""
+    table = state.positions
+    isolated = state.meta[s.M_LAYOUT] == s.ISOLATED
+    accounts = state.accounts
+    listed = (accounts["exempt"] == 0) & (accounts["status"] != s.CLOSED)
+    several = np.zeros(len(accounts), bool) if isolated else accounts["positions"] > 1
+    buckets = state.bucket_heads.shape[2]
+    for contract in range(table.shape[1]):
+        rows = np.nonzero(listed & ~several & (table["lots"][:, contract] != 0))[0]
+        held = table[rows, contract]
+        cash = held["pocket"] if isolated else state.wallets[rows, 0]
+        price = (held["cost"] - cash) // (held["lots"] * state.contracts["tick_value"][contract])
+        bucket = np.clip(price >> state.bucket_scale[contract], 0, buckets - 1)
+        bucket = bucket + np.where(held["lots"] < 0, buckets, 0)
+        bad = np.nonzero(bucket != held["bucket"])[0]
+        if len(bad):
+            raise InvariantError(
+                "the index holds positions by bankruptcy price", step=step, account=int(rows[bad[0]]),
+                contract=contract, expected=int(bucket[bad[0]]), found=int(held["bucket"][bad[0]]),
+            )  # fmt: skip

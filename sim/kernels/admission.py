@@ -1,0 +1,276 @@
+"""Arrival order and admission: every message passes price band, lot, position limit and initial margin.
+
+Admission of the whole batch comes before any of it is matched, on the account's state and marks at the start of the
+step plus its own earlier messages, so it depends on the account alone. What is admitted is reserved; cancelled lots stay
+reserved until they are cancelled in the match, because an earlier arrival may still fill them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.kernels.book import find
+from sim.kernels.events import record_event
+from sim.kernels.jit import kernel
+from sim.kernels.keyed import philox
+from sim.kernels.ledger import equity
+from sim.kernels.sorting import sort_uniform
+from sim.kernels.state import (
+    BUY,
+    CANCEL,
+    CANCEL_ALL,
+    CLOSED,
+    CROSS,
+    EV_REFUSED,
+    EXCESS,
+    INITIAL,
+    IOC,
+    M_CONTRACTS,
+    M_HALTED,
+    M_LAYOUT,
+    M_MESSAGES,
+    M_RECORD_REFUSALS,
+    M_REFUSALS,
+    M_SEED,
+    M_STEP,
+    M_TRADERS,
+    MARKET,
+    NEW,
+    OK,
+    R_BAND,
+    R_CLOSED,
+    R_HALTED,
+    R_LOT,
+    R_MARGIN,
+    R_MESSAGE,
+    R_POSITION_LIMIT,
+    R_REDUCE_ONLY,
+    R_UNKNOWN_ORDER,
+    REDUCE_ONLY,
+    REPLACE,
+    WITH_EVALUATOR,
+)
+from sim.kernels.wide import mul_shift_floor
+
+
+@kernel()
+def arrival_order(state, stream):
+    """Write the arrival order of this step's messages into ``state.arrival[:n]``.
+
+    The k-th message of an account has the key u(seed, "arrival", step, account, k); an account's keys are sorted onto
+    its messages, so its own messages keep their order while bursts interleave with others'.
+
+    Args:
+        state: the market; mutates ``messages.key``, ``arrival``, ``accounts.message_head``.
+        stream: number of the arrival stream.
+    """
+    n = state.meta[M_MESSAGES]
+    messages = state.messages
+    order = state.arrival
+    seed, step = state.meta[M_SEED], state.meta[M_STEP]
+    keys, ids = state.sort_keys, state.sort_ids
+    for i in range(n):
+        k = messages[i].seq
+        words = philox(seed, stream, step, np.int64(messages[i].account), np.int64(k >> 2))
+        key = words[0]
+        if k & 3 == 1:
+            key = words[1]
+        elif k & 3 == 2:
+            key = words[2]
+        elif k & 3 == 3:
+            key = words[3]
+        messages[i].key = key
+        keys[i] = key
+        ids[i] = messages[i].account
+    sort_uniform(keys, ids, order, state.sort_counts, n)
+    for i in range(n):
+        account = messages[order[i]].account
+        head = state.accounts[account].message_head
+        order[i] = head
+        state.accounts[account].message_head = messages[head].own_next
+
+
+@kernel()
+def band_low(state, contract):
+    """Lowest price of a sell order, ticks (inside the band around the mark)."""
+    mark = state.quotes[contract].mark
+    below = mul_shift_floor(mark, state.contracts[contract].band, 32)
+    return max((mark - below + 15) >> 4, np.int64(1))
+
+
+@kernel()
+def band_high(state, contract):
+    """Highest price of a buy order, ticks."""
+    mark = state.quotes[contract].mark
+    above = mul_shift_floor(mark, state.contracts[contract].band, 32)
+    return min((mark + above) >> 4, state.contracts[contract].max_price)
+
+
+@kernel()
+def own_loss(state, contract, side, price):
+    """Loss per lot, minor units rounded up, of a fill at ``price`` against the mark; never negative."""
+    gap = side * (price * 16 - state.quotes[contract].mark)
+    if gap <= 0:
+        return np.int64(0)
+    return (gap * state.contracts[contract].tick_value + 15) >> 4
+
+
+@kernel()
+def _check_form(state, i):
+    """Reason why a NEW or REPLACE message is malformed, or OK. Fills in the price of market orders."""
+    message = state.messages[i]
+    contract = message.contract
+    if contract < 0 or contract >= state.meta[M_CONTRACTS]:
+        return R_MESSAGE
+    if message.quantity < 1 or message.quantity > state.contracts[contract].max_lots:
+        return R_LOT
+    side = message.side
+    if side != 1 and side != -1:
+        return R_MESSAGE
+    if message.flags & MARKET:
+        state.messages[i].price = band_high(state, contract) if side == BUY else band_low(state, contract)
+        state.messages[i].tif = max(message.tif, IOC) if message.tif != 3 else IOC
+    price = state.messages[i].price
+    if price < 1 or price > state.contracts[contract].max_price:
+        return R_BAND
+    if side == BUY:
+        if price > band_high(state, contract):
+            return R_BAND
+    elif price < band_low(state, contract):
+        return R_BAND
+    return OK
+
+
+@kernel()
+def within_limit(state, account, contract):
+    position = state.positions[account, contract]
+    limit = state.contracts[contract].max_lots
+    return position.lots + position.open_buy <= limit and position.open_sell - position.lots <= limit
+
+
+@kernel()
+def reserve_message(state, i, sign):
+    """Add (sign 1) or take back (sign -1) what message i reserves."""
+    message = state.messages[i]
+    if message.side == BUY:
+        state.positions[message.account, message.contract].open_buy += sign * message.reserved
+        state.positions[message.account, message.contract].loss_buy += sign * message.reserved_loss
+    else:
+        state.positions[message.account, message.contract].open_sell += sign * message.reserved
+        state.positions[message.account, message.contract].loss_sell += sign * message.reserved_loss
+
+
+@kernel(EXCESS)
+def excess(state, account, evaluate):
+    """Equity (cross) or wallet (isolated) beyond the initial requirement, open orders included, minor units."""
+    if state.meta[M_LAYOUT] == CROSS:
+        return equity(state, account) - evaluate(state, account, -1, INITIAL)
+    return state.wallets[account, 0] - evaluate(state, account, -1, INITIAL)
+
+
+@kernel()
+def prepare(state, i):
+    """Check everything but margin and work out what message i reserves.
+
+    Returns:
+        OK, or the reason of refusal. Mutates the message only.
+    """
+    message = state.messages[i]
+    account = message.account
+    if message.kind == CANCEL_ALL:
+        return OK
+    if message.kind == CANCEL:
+        slot = find(state, message.ref)
+        if slot < 0 or state.orders[slot].account != account:
+            return R_UNKNOWN_ORDER
+        return OK
+    if state.accounts[account].status == CLOSED:
+        return R_CLOSED
+    if state.meta[M_HALTED] != 0:
+        return R_HALTED
+    if message.kind == NEW:
+        reason = _check_form(state, i)
+        if reason != OK:
+            return reason
+        contract, side = np.int64(message.contract), np.int64(message.side)
+        if message.flags & REDUCE_ONLY:
+            reducible = -side * state.positions[account, contract].lots
+            if reducible <= 0:
+                return R_REDUCE_ONLY
+            if message.quantity > reducible:
+                state.messages[i].quantity = reducible
+        loss = own_loss(state, contract, side, np.int64(state.messages[i].price))
+        state.messages[i].loss = loss
+        state.messages[i].reserved = state.messages[i].quantity
+        state.messages[i].reserved_loss = loss * state.messages[i].quantity
+        return OK
+    if message.kind == REPLACE:
+        slot = find(state, message.ref)
+        if slot < 0 or state.orders[slot].account != account:
+            return R_UNKNOWN_ORDER
+        state.messages[i].contract = state.orders[slot].contract
+        state.messages[i].side = state.orders[slot].side
+        state.messages[i].flags = state.orders[slot].flags
+        reason = _check_form(state, i)
+        if reason != OK:
+            return reason
+        quantity = state.messages[i].quantity
+        contract, side = np.int64(state.messages[i].contract), np.int64(state.messages[i].side)
+        loss = own_loss(state, contract, side, np.int64(message.price))
+        open_lots = state.orders[slot].quantity
+        state.messages[i].loss = loss
+        state.messages[i].open_at_admission = open_lots
+        state.messages[i].reserved = max(quantity - open_lots, 0)
+        state.messages[i].reserved_loss = max(quantity * loss - open_lots * state.orders[slot].loss, 0)
+        return OK
+    return R_MESSAGE
+
+
+@kernel()
+def refuse(state, i, reason):
+    """Put a refusal on the tape."""
+    state.messages[i].accepted = 0
+    state.meta[M_REFUSALS] += 1
+    if state.meta[M_RECORD_REFUSALS] != 0:
+        message = state.messages[i]
+        record_event(
+            state, EV_REFUSED, message.contract, message.account, reason, message.kind, message.price, message.quantity
+        )
+
+
+@kernel(WITH_EVALUATOR)
+def admit(state, evaluate):
+    """Admit or refuse every message in arrival order, with a compiled evaluator.
+
+    A message is accepted iff the account's excess after it is not negative, or its shortfall does not grow.
+
+    Args:
+        state: the market; mutates messages (accepted, reserve) and the reserves of position rows.
+        evaluate: compiled requirement of the margin model.
+    """
+    for k in range(state.meta[M_MESSAGES]):
+        i = state.arrival[k]
+        reason = prepare(state, i)
+        if reason != OK:
+            refuse(state, i, reason)
+            continue
+        kind = state.messages[i].kind
+        if kind == CANCEL or kind == CANCEL_ALL:
+            state.messages[i].accepted = 1
+            continue
+        account = np.int64(state.messages[i].account)
+        reserve_message(state, i, 1)
+        if not within_limit(state, account, np.int64(state.messages[i].contract)):
+            reserve_message(state, i, -1)
+            refuse(state, i, R_POSITION_LIMIT)
+            continue
+        if account < state.meta[M_TRADERS] and state.messages[i].flags & REDUCE_ONLY == 0:
+            after = excess(state, account, evaluate)
+            if after < 0:
+                reserve_message(state, i, -1)
+                before = excess(state, account, evaluate)
+                if after < before:
+                    refuse(state, i, R_MARGIN)
+                    continue
+                reserve_message(state, i, 1)
+        state.messages[i].accepted = 1

@@ -1,0 +1,671 @@
+"""The order book: price-time priority over all contracts of a market, on one pool of orders and one tape.
+
+An order is a slot of the pool. Its id is ``generation << 32 | slot``; the generation is raised whenever the slot is
+freed, so an id never means another order, and a slot whose generations are used up is retired. No id is 0. A resting
+order stands in up to three chains: the queue of its price level, its account's orders, and the calendar of expiries.
+
+Reserves: the book releases what a *resting* order had reserved when its lots trade, are cancelled or expire. What an
+incoming order (or the one that is being replaced) had reserved is its sender's affair, settled by the caller from what
+rests afterwards. With ``meta[M_LEDGER] == 0`` the book stands alone: no reserves, no positions, and reduce-only is not
+looked at, as there is nothing to reduce.
+
+The pool and the tape are doubled here when they are full, the ladder in :mod:`sim.kernels.ladder`; an array read from
+the state is stale after a call that says it may do so.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.kernels.depth import (
+    best_price,
+    cost_to_fill,
+    depth_at,
+    depth_within,
+    levels_of,
+    next_ask_above,
+    next_bid_below,
+    next_worse,
+    orders_at,
+    sweep,
+)
+from sim.kernels.events import record_event
+from sim.kernels.jit import kernel
+from sim.kernels.ladder import clear_level, integers, make_room, next_above, next_below, set_level
+from sim.kernels.ledger import apply_fill, release
+from sim.kernels.state import (
+    BUY,
+    EV_EXPIRED,
+    EV_STP,
+    FILL,
+    FOK,
+    IOC,
+    M_ACCOUNTS,
+    M_CONTRACTS,
+    M_FILLS,
+    M_FILLS_TOTAL,
+    M_FLOW,
+    M_FREE,
+    M_LEDGER,
+    M_LIVE,
+    M_STATUS,
+    M_STATUS_A,
+    M_STATUS_B,
+    M_RECORD_REFUSALS,
+    M_STEP,
+    M_STP,
+    MARKET,
+    NO_PRICE,
+    ORDER,
+    POST_ONLY,
+    REDUCE_ONLY,
+    SELL,
+    ST_LADDER,
+    STP_CANCEL_BOTH,
+    STP_CANCEL_INCOMING,
+    STP_CANCEL_RESTING,
+    STP_OFF,
+)
+
+__all__ = [
+    "INVALID", "NOTHING_RESTS", "NOT_FILLABLE", "UNKNOWN_ORDER", "WOULD_CROSS", "best_price", "cancel", "cancel_all",
+    "cancel_slot", "cost_to_fill", "depth_at", "depth_within", "expire", "fillable", "find", "id_of", "levels_of",
+    "next_ask_above", "next_bid_below", "next_worse", "orders_at", "reducible", "replace", "submit", "sweep",
+]  # fmt: skip
+
+# What ``submit`` and ``replace`` return instead of an order id
+NOTHING_RESTS = -1  # traded, killed or cancelled to the last lot
+WOULD_CROSS = -2  # post-only refused
+NOT_FILLABLE = -3  # fill-or-kill refused
+INVALID = -4  # price, size, side, contract or account out of range; ``meta[M_STATUS]`` is set
+UNKNOWN_ORDER = -5  # replace: no live order has this id
+
+_GENERATION_MAX = 0x7FFFFFFF
+_SLOT_MASK = 0xFFFFFFFF
+_CAUSE_SHIFT = 4  # the cause of an order is kept above its flags
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Slots and ids
+
+
+@kernel(integers(1))
+def id_of(state, slot):
+    """Id of the order in a slot."""
+    return (np.int64(state.orders[slot].generation) << 32) | np.int64(slot)
+
+
+@kernel(integers(1))
+def find(state, order_id):
+    """Slot of a live order, -1 if there is no live order of this id (any int64 may be asked)."""
+    slot = order_id & _SLOT_MASK
+    if slot >= state.orders.shape[0]:
+        return np.int64(-1)
+    order = state.orders[slot]
+    if order.side == 0 or np.int64(order.generation) != order_id >> 32:
+        return np.int64(-1)
+    return slot
+
+
+@kernel()
+def _grow_pool(state):
+    """Double the pool and thread the new slots onto the (empty) free list. Replaces ``orders``."""
+    old = state.orders
+    size = old.shape[0]
+    larger = np.zeros(2 * size, ORDER)
+    for slot in range(size):  # record by record: a slice assignment of records takes seconds to compile
+        larger[slot] = old[slot]
+    for slot in range(size, 2 * size):
+        larger[slot].next = slot + 1
+        larger[slot].prev = -1
+        larger[slot].generation = 1
+    larger[2 * size - 1].next = -1
+    state.orders = larger
+    state.meta[M_FREE] = size
+
+
+@kernel()
+def _take_slot(state):
+    """Take a slot off the free list; its ``side`` stays 0 until the order rests. May replace ``orders``."""
+    if state.meta[M_FREE] < 0:
+        _grow_pool(state)
+    slot = state.meta[M_FREE]
+    state.meta[M_FREE] = state.orders[slot].next
+    return slot
+
+
+@kernel()
+def _free_slot(state, slot):
+    """End the life of an id and put its slot on the free list. Mutates ``orders`` and the head of the list."""
+    order = state.orders[slot]
+    order.side = 0
+    if order.generation < _GENERATION_MAX:
+        order.generation += 1
+        order.next = state.meta[M_FREE]
+        state.meta[M_FREE] = slot
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The three chains of a resting order
+
+
+@kernel()
+def _enqueue(state, slot):
+    """Put an order at the back of the queue of its price, for which there must be room in the ladder.
+
+    Mutates the level, its bit, the quote, ``meta[M_LIVE]``.
+    """
+    orders = state.orders
+    order = orders[slot]
+    contract = np.int64(order.contract)
+    price = np.int64(order.price)
+    quote = state.quotes[contract]
+    if order.side == BUY:
+        quote.bid_orders += 1
+        if price > quote.bid:
+            quote.bid = price
+    else:
+        quote.ask_orders += 1
+        if price < quote.ask or quote.ask == NO_PRICE:
+            quote.ask = price
+    levels = state.levels
+    place = price & (levels.shape[1] - 1)
+    level = levels[contract, place]
+    tail = level.tail
+    order.next = -1
+    order.prev = tail
+    if tail < 0:
+        level.head = slot
+        set_level(state, contract, place)
+    else:
+        orders[tail].next = slot
+    level.tail = slot
+    level.depth += order.quantity
+    state.meta[M_LIVE] += 1
+
+
+@kernel()
+def _dequeue(state, slot):
+    """Take an order out of the queue of its price; if that empties the best price, find the next one.
+
+    Mutates the level, its bit, the quote, ``meta[M_LIVE]``.
+    """
+    orders = state.orders
+    order = orders[slot]
+    contract = np.int64(order.contract)
+    price = np.int64(order.price)
+    levels = state.levels
+    place = price & (levels.shape[1] - 1)
+    level = levels[contract, place]
+    before, after = order.prev, order.next
+    if before >= 0:
+        orders[before].next = after
+    else:
+        level.head = after
+    if after >= 0:
+        orders[after].prev = before
+    else:
+        level.tail = before
+    level.depth -= order.quantity
+    state.meta[M_LIVE] -= 1
+    quote = state.quotes[contract]
+    if order.side == BUY:
+        quote.bid_orders -= 1
+    else:
+        quote.ask_orders -= 1
+    if level.head < 0:
+        clear_level(state, contract, place)
+        if price == quote.bid:
+            quote.bid = next_below(state, contract, price - 1) if quote.bid_orders > 0 else np.int64(NO_PRICE)
+        elif price == quote.ask:
+            quote.ask = next_above(state, contract, price + 1) if quote.ask_orders > 0 else np.int64(NO_PRICE)
+
+
+@kernel()
+def _join(state, slot):
+    """Put an order at the head of its account's chain. Mutates ``accounts`` and ``orders``."""
+    orders = state.orders
+    order = orders[slot]
+    account = state.accounts[order.account]
+    head = account.order_head
+    order.own_next = head
+    order.own_prev = -1
+    if head >= 0:
+        orders[head].own_prev = slot
+    account.order_head = slot
+    account.orders += 1
+
+
+@kernel()
+def _leave(state, slot):
+    """Take an order out of its account's chain. Mutates ``accounts`` and ``orders``."""
+    orders = state.orders
+    order = orders[slot]
+    account = state.accounts[order.account]
+    before, after = order.own_prev, order.own_next
+    if before >= 0:
+        orders[before].own_next = after
+    else:
+        account.order_head = after
+    if after >= 0:
+        orders[after].own_prev = before
+    account.orders -= 1
+
+
+@kernel()
+def _schedule(state, slot):
+    """Put an order that expires into the calendar. Mutates ``expiry_heads`` and ``orders``."""
+    orders = state.orders
+    order = orders[slot]
+    day = order.expiry & (state.expiry_heads.shape[0] - 1)
+    head = state.expiry_heads[day]
+    order.exp_next = head
+    order.exp_prev = -1
+    if head >= 0:
+        orders[head].exp_prev = slot
+    state.expiry_heads[day] = slot
+
+
+@kernel()
+def _unschedule(state, slot):
+    """Take an order that expires out of the calendar. Mutates ``expiry_heads`` and ``orders``."""
+    orders = state.orders
+    order = orders[slot]
+    before, after = order.exp_prev, order.exp_next
+    if before >= 0:
+        orders[before].exp_next = after
+    else:
+        state.expiry_heads[order.expiry & (state.expiry_heads.shape[0] - 1)] = after
+    if after >= 0:
+        orders[after].exp_prev = before
+
+
+@kernel()
+def _retire(state, slot):
+    """Take an order that has left its queue out of the other chains and free its slot."""
+    _leave(state, slot)
+    if state.orders[slot].expiry > 0:
+        _unschedule(state, slot)
+    _free_slot(state, slot)
+
+
+@kernel()
+def _release(state, slot, lots):
+    """Release what ``lots`` of a resting order had reserved. Mutates the account's reserve."""
+    if state.meta[M_LEDGER] != 0 and lots > 0:
+        order = state.orders[slot]
+        release(
+            state, np.int64(order.account), np.int64(order.contract), np.int64(order.side), lots, np.int64(order.loss)
+        )
+
+
+@kernel(integers(1))
+def cancel_slot(state, slot):
+    """Cancel the live order in a slot and release its reserve. Returns the lots released."""
+    lots = np.int64(state.orders[slot].quantity)
+    _release(state, slot, lots)
+    _dequeue(state, slot)
+    _retire(state, slot)
+    return lots
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Matching
+
+
+@kernel(integers(3))
+def reducible(state, account, contract, side):
+    """Lots that an order of ``side`` can trade before the account's position is closed."""
+    return max(-side * state.positions[account, contract].lots, np.int64(0))
+
+
+@kernel()
+def _fills_before(state, contract, side, account, stop):
+    """Lots an account would have sold (bought) in a sweep of ``side`` before the sweep reaches slot ``stop``.
+
+    Its reduce-only orders count with what they could still reduce when they are reached.
+    """
+    reduces = reducible(state, account, contract, -side)
+    traded = np.int64(0)
+    price = best_price(state, contract, -side)
+    while price != NO_PRICE:
+        slot = np.int64(state.levels[contract, price & (state.levels.shape[1] - 1)].head)
+        while slot >= 0:
+            if slot == stop:
+                return traded
+            order = state.orders[slot]
+            if order.account == account:
+                part = np.int64(order.quantity)
+                if order.flags & REDUCE_ONLY:
+                    part = min(part, max(reduces - traded, np.int64(0)))
+                traded += part
+            slot = np.int64(order.next)
+        price = next_worse(state, contract, -side, price)
+    return traded
+
+
+@kernel(integers(5))
+def fillable(state, contract, side, limit, quantity, account):
+    """Lots, up to ``quantity``, that an order would trade at once at ``limit`` or better. Reads only.
+
+    Own resting orders do not count, and end the search if self-trade prevention would cancel the incoming order there;
+    reduce-only orders count with what their owner's position would still let them trade at that point.
+    """
+    self_trade = state.meta[M_STP]
+    total = np.int64(0)
+    price = best_price(state, contract, -side)
+    while price != NO_PRICE and side * (limit - price) >= 0:
+        slot = np.int64(state.levels[contract, price & (state.levels.shape[1] - 1)].head)
+        while slot >= 0:
+            order = state.orders[slot]
+            part = np.int64(order.quantity)
+            if order.account == account and self_trade != STP_OFF:
+                if self_trade != STP_CANCEL_RESTING:
+                    return total
+                part = np.int64(0)
+            elif order.flags & REDUCE_ONLY and state.meta[M_LEDGER] != 0:
+                owner = np.int64(order.account)
+                before = _fills_before(state, contract, side, owner, slot)
+                part = min(part, max(reducible(state, owner, contract, -side) - before, np.int64(0)))
+            total += part
+            if total >= quantity:
+                return quantity
+            slot = np.int64(order.next)
+        price = next_worse(state, contract, -side, price)
+    return total
+
+
+@kernel()
+def _grow_fills(state):
+    """Double the tape. Replaces ``fills``."""
+    old = state.fills
+    larger = np.zeros(2 * old.shape[0], FILL)
+    for row in range(old.shape[0]):
+        larger[row] = old[row]
+    state.fills = larger
+
+
+@kernel()
+def _fill(state, slot, quantity, taker, taker_id, cause, cause_ref):
+    """Trade lots of a resting order: tape, quote, level, reserve, ledger. The order stays in its queue.
+
+    May replace ``fills``; with the ledger on it mutates both accounts.
+    """
+    meta = state.meta
+    row = meta[M_FILLS]
+    if row == state.fills.shape[0]:
+        _grow_fills(state)
+    meta[M_FILLS] = row + 1
+    meta[M_FILLS_TOTAL] += 1
+    meta[M_FLOW] += quantity
+    order = state.orders[slot]
+    contract = np.int64(order.contract)
+    price = np.int64(order.price)
+    fill = state.fills[row]
+    fill.step = meta[M_STEP]
+    fill.contract = contract
+    fill.side = -order.side
+    fill.cause = cause
+    fill.price = price
+    fill.maker = order.account
+    fill.taker = taker
+    fill.cause_ref = cause_ref
+    fill.quantity = quantity
+    fill.maker_order = (np.int64(order.generation) << 32) | slot
+    fill.taker_order = taker_id
+    quote = state.quotes[contract]
+    quote.last = price
+    quote.volume += quantity
+    order.quantity -= quantity
+    levels = state.levels
+    levels[contract, price & (levels.shape[1] - 1)].depth -= quantity
+    if meta[M_LEDGER] != 0:
+        _release(state, slot, quantity)
+        apply_fill(state, contract, np.int64(order.account), taker, -np.int64(order.side), quantity, price)
+
+
+@kernel()
+def _prevent_self_trade(state, slot):
+    """Settle the meeting of an incoming order with a resting one of its own account.
+
+    Cancels the resting order in the modes that say so; writes an event; returns whether the incoming order goes on.
+    """
+    order = state.orders[slot]
+    mode = state.meta[M_STP]
+    record_event(
+        state, np.int64(EV_STP), np.int64(order.contract), np.int64(order.account), mode, id_of(state, slot),
+        np.int64(order.quantity), np.int64(0),
+    )  # fmt: skip
+    if mode == STP_CANCEL_RESTING or mode == STP_CANCEL_BOTH:
+        cancel_slot(state, slot)
+    return mode == STP_CANCEL_RESTING
+
+
+@kernel()
+def _match(state, contract, side, limit, quantity, account, order_id, cause, cause_ref):
+    """Trade an incoming order against the other side, best price first, first in time first.
+
+    Returns:
+        Lots left to rest or to kill; 0 also when self-trade prevention cancelled the incoming order.
+    """
+    quote = state.quotes[contract]
+    while quantity > 0:
+        price = quote.ask if side == BUY else quote.bid
+        if price == NO_PRICE or side * (limit - price) < 0:
+            break
+        levels = state.levels
+        slot = np.int64(levels[contract, price & (levels.shape[1] - 1)].head)
+        order = state.orders[slot]
+        if order.account == account and state.meta[M_STP] != STP_OFF:
+            if not _prevent_self_trade(state, slot):
+                return np.int64(0)
+            continue
+        part = min(quantity, order.quantity)
+        if order.flags & REDUCE_ONLY and state.meta[M_LEDGER] != 0:
+            part = min(part, reducible(state, np.int64(order.account), contract, -side))
+            if part == 0:
+                cancel_slot(state, slot)
+                continue
+        _fill(state, slot, part, account, order_id, cause, cause_ref)
+        quantity -= part
+        if order.quantity == 0:
+            _dequeue(state, slot)
+            _retire(state, slot)
+    return quantity
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Orders in, orders out
+
+
+@kernel()
+def _refuse(state, contract, price):
+    """Note that an order out of range reached the book (admission should have stopped it)."""
+    if state.meta[M_STATUS] == 0:
+        state.meta[M_STATUS] = ST_LADDER
+        state.meta[M_STATUS_A] = contract
+        state.meta[M_STATUS_B] = price
+    return np.int64(INVALID)
+
+
+@kernel()
+def _in_range(state, contract, price, quantity):
+    """Whether a price and a size are ones this contract's book can hold."""
+    return price >= 1 and price <= state.contracts[contract].max_price and quantity >= 1
+
+
+@kernel(integers(11))
+def submit(state, contract, side, price, quantity, account, tif, flags, expiry, loss, cause, cause_ref):
+    """Work an order: trade what crosses, let the rest stand.
+
+    Args:
+        state: the market; mutates orders, levels, quotes, fills, events, and accounts and positions through the ledger.
+            May replace ``orders``, ``levels``, ``bits0``, ``bits1``, ``fills`` and ``events`` by larger arrays.
+        contract: contract index.
+        side: BUY or SELL.
+        price: limit in ticks, 1 .. max_price (for a market order the worst price it may take).
+        quantity: lots.
+        account: sender.
+        tif: GTC, IOC, FOK or POST_ONLY.
+        flags: REDUCE_ONLY, MARKET, FORCED or a sum; a market order never rests.
+        expiry: first step at which the order is gone, 0 for never; an order that is gone already does not rest.
+        loss: reserved loss per lot, minor units, kept with the order for its release.
+        cause: cause code, for the tape.
+        cause_ref: number of the causing event.
+
+    Returns:
+        The id of the resting order, or NOTHING_RESTS, WOULD_CROSS, NOT_FILLABLE, INVALID. An order that trades has an id
+        on the tape even if nothing of it rests.
+    """
+    meta = state.meta
+    if (
+        contract < 0 or contract >= meta[M_CONTRACTS] or account < 0 or account >= meta[M_ACCOUNTS]
+        or (side != BUY and side != SELL) or not _in_range(state, contract, price, quantity)
+    ):  # fmt: skip
+        return _refuse(state, contract, price)
+    if flags & REDUCE_ONLY and meta[M_LEDGER] != 0:
+        quantity = min(quantity, reducible(state, account, contract, side))
+        if quantity == 0:
+            return np.int64(NOTHING_RESTS)
+    quote = state.quotes[contract]
+    best = quote.ask if side == BUY else quote.bid
+    crosses = best != NO_PRICE and side * (price - best) >= 0
+    if tif == POST_ONLY and crosses:
+        return np.int64(WOULD_CROSS)
+    if tif == FOK and (not crosses or fillable(state, contract, side, price, quantity, account) < quantity):
+        return np.int64(NOT_FILLABLE)
+    slot = _take_slot(state)
+    if crosses:
+        quantity = _match(state, contract, side, price, quantity, account, id_of(state, slot), cause, cause_ref)
+    if quantity == 0 or tif == IOC or flags & MARKET or (expiry != 0 and expiry <= meta[M_STEP]):
+        _free_slot(state, slot)
+        return np.int64(NOTHING_RESTS)
+    if not make_room(state, contract, price):
+        _free_slot(state, slot)
+        return _refuse(state, contract, price)
+    order = state.orders[slot]
+    order.price = price
+    order.account = account
+    order.quantity = quantity
+    order.expiry = expiry
+    order.side = side
+    order.flags = flags | (cause << _CAUSE_SHIFT)
+    order.contract = contract
+    order.cause_ref = cause_ref
+    order.loss = loss
+    _enqueue(state, slot)
+    _join(state, slot)
+    if expiry > 0:
+        _schedule(state, slot)
+    return id_of(state, slot)
+
+
+@kernel(integers(1))
+def cancel(state, order_id):
+    """Cancel an order by id and release its reserve.
+
+    Returns:
+        The lots released, or -1 if there is no live order of this id.
+    """
+    slot = find(state, order_id)
+    if slot < 0:
+        return np.int64(-1)
+    return cancel_slot(state, slot)
+
+
+@kernel(integers(2))
+def cancel_all(state, account, contract):
+    """Cancel every order of an account in one contract (-1: in all) and release the reserves.
+
+    Returns:
+        The lots released.
+    """
+    total = np.int64(0)
+    slot = np.int64(state.accounts[account].order_head)
+    while slot >= 0:
+        after = np.int64(state.orders[slot].own_next)
+        if contract < 0 or state.orders[slot].contract == contract:
+            total += cancel_slot(state, slot)
+        slot = after
+    return total
+
+
+@kernel(integers(4))
+def replace(state, order_id, new_price, new_quantity, loss):
+    """Change price and open size of a resting order, under the same id.
+
+    It keeps its place in the queue iff the price stays and the size does not grow. Otherwise it goes to the back of the
+    queue at its new price, after trading what crosses there. No reserve of the order itself is released here: the caller
+    knows what was reserved before, and sees what rests (``find``, ``quantity``, ``loss``) after.
+
+    Args:
+        state: the market; mutates and may replace what :func:`submit` does.
+        order_id: id of the order.
+        new_price: limit in ticks, 1 .. max_price.
+        new_quantity: lots to be open from now.
+        loss: reserved loss per lot from now, minor units.
+
+    Returns:
+        The id if something rests, or NOTHING_RESTS, INVALID (nothing changed), UNKNOWN_ORDER.
+    """
+    slot = find(state, order_id)
+    if slot < 0:
+        return np.int64(UNKNOWN_ORDER)
+    contract = np.int64(state.orders[slot].contract)
+    side = np.int64(state.orders[slot].side)
+    account = np.int64(state.orders[slot].account)
+    flags = np.int64(state.orders[slot].flags)
+    if not _in_range(state, contract, new_price, new_quantity):
+        return _refuse(state, contract, new_price)
+    if flags & REDUCE_ONLY and state.meta[M_LEDGER] != 0:
+        new_quantity = min(new_quantity, reducible(state, account, contract, side))
+    order = state.orders[slot]
+    order.loss = loss
+    if new_quantity > 0 and new_price == order.price and new_quantity <= order.quantity:
+        levels = state.levels
+        levels[contract, new_price & (levels.shape[1] - 1)].depth -= order.quantity - new_quantity
+        order.quantity = new_quantity
+        return order_id
+    _dequeue(state, slot)
+    order.quantity = 0
+    if new_quantity > 0:
+        cause_ref = np.int64(order.cause_ref)
+        new_quantity = _match(
+            state, contract, side, new_price, new_quantity, account, order_id, flags >> _CAUSE_SHIFT, cause_ref
+        )
+    if new_quantity == 0:
+        _retire(state, slot)
+        return np.int64(NOTHING_RESTS)
+    if not make_room(state, contract, new_price):
+        _retire(state, slot)
+        return _refuse(state, contract, new_price)
+    state.orders[slot].price = new_price
+    state.orders[slot].quantity = new_quantity
+    _enqueue(state, slot)
+    return order_id
+
+
+@kernel(integers(1))
+def expire(state, step):
+    """Cancel every order whose expiry is ``step``; must be called for each step in turn.
+
+    The calendar is a ring: entries of later laps stay in their chain.
+
+    Returns:
+        The number of orders that expired.
+    """
+    count = np.int64(0)
+    slot = np.int64(state.expiry_heads[step & (state.expiry_heads.shape[0] - 1)])
+    while slot >= 0:
+        order = state.orders[slot]
+        after = np.int64(order.exp_next)
+        if order.expiry <= step:
+            if state.meta[M_RECORD_REFUSALS] != 0:
+                record_event(
+                    state, np.int64(EV_EXPIRED), np.int64(order.contract), np.int64(order.account), np.int64(0),
+                    id_of(state, slot), np.int64(order.quantity), np.int64(0),
+                )  # fmt: skip
+            cancel_slot(state, slot)
+            count += 1
+        slot = after
+    return count

@@ -1,0 +1,224 @@
+"""Margin calls and liquidations in rounds: the feedback loop between maintenance margin and the order book.
+
+Within a step risk parameters are frozen. Each round re-reads the marks from the current book, collects every breach,
+then executes them in the order of a key u(seed, "liquidation", step, round, account). Rounds end when nothing is in
+breach, nothing could be sold, or the limit is reached; what is left carries over.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.kernels.calls import call_or_wait, drop_met_calls
+from sim.kernels.forced import liquidate
+from sim.kernels.index import bucket_of, multi_count
+from sim.kernels.jit import kernel
+from sim.kernels.keyed import philox
+from sim.kernels.ledger import equity, maintenance_row, position_equity
+from sim.kernels.marks import set_marks
+from sim.kernels.sorting import sort_uniform
+from sim.kernels.state import (
+    CLEAR_ROUND,
+    CLEAR_ROUND_OF,
+    CLOSED,
+    COLLECT,
+    CROSS,
+    IN_BREACH,
+    LIMIT_NONE,
+    LIQUIDATING,
+    M_CALLED_NOW,
+    M_CONTRACTS,
+    M_INDEX_VALID,
+    M_LAYOUT,
+    M_LIQUIDATE,
+    M_ROUND,
+    M_ROUNDS_MAX,
+    M_FORCED_LIMIT,
+    M_SEED,
+    M_STEP,
+    M_TRADERS,
+    MAINTENANCE,
+    RATE_ONE,
+    RUN_CLEARING,
+)
+from sim.kernels.wide import mul_shift_floor
+
+
+@kernel(IN_BREACH)
+def in_breach(state, account, contract, evaluate):
+    """True when equity is below the maintenance requirement of an account (contract -1) or isolated position."""
+    if contract < 0:
+        required = evaluate(state, account, -1, MAINTENANCE)
+        return required > 0 and equity(state, account) < required
+    if state.positions[account, contract].lots == 0:
+        return False
+    return position_equity(state, account, contract) < evaluate(state, account, contract, MAINTENANCE)
+
+
+@kernel(COLLECT)
+def _add_if_breach(state, account, contract, n, evaluate):
+    """Append to the scratch list when in breach; returns the new length."""
+    record = state.accounts[account]
+    if record.exempt != 0 or record.status == CLOSED:
+        return n
+    if not in_breach(state, account, contract, evaluate):
+        return n
+    state.scratch_accounts[n] = account
+    state.scratch_contracts[n] = contract
+    return n + 1
+
+
+@kernel(COLLECT)
+def _scan_all(state, unused, unused_too, n, evaluate):
+    """Look at every account (rules without one common rate)."""
+    cross = state.meta[M_LAYOUT] == CROSS
+    for account in range(state.meta[M_TRADERS]):
+        if state.accounts[account].positions == 0:
+            continue
+        if cross:
+            n = _add_if_breach(state, account, -1, n, evaluate)
+        else:
+            for contract in range(state.meta[M_CONTRACTS]):
+                if state.positions[account, contract].lots != 0:
+                    n = _add_if_breach(state, account, contract, n, evaluate)
+    return n
+
+
+@kernel(COLLECT)
+def _scan_index(state, contract, side, n, evaluate):
+    """Look at the buckets whose bankruptcy prices lie beyond the mark less (plus) maintenance."""
+    contracts = state.meta[M_CONTRACTS]
+    cross = state.meta[M_LAYOUT] == CROSS
+    rate = state.rate_maintenance[maintenance_row(state), contract]
+    mark = state.quotes[contract].mark
+    if side == 0:
+        # two ticks of slack for rounding: the exact test decides
+        first = bucket_of(state, contract, (mul_shift_floor(mark, RATE_ONE - rate, 32) >> 4) - 2)
+        row = state.quotes[contract].index_top
+        trimming = True
+        while row >= first:
+            node = state.bucket_heads[contract, 0, row]
+            if node >= 0:
+                trimming = False
+            elif trimming:
+                state.quotes[contract].index_top = row - 1
+            while node >= 0:
+                n = _add_if_breach(state, node // contracts, -1 if cross else contract, n, evaluate)
+                node = state.positions[node // contracts, node % contracts].bucket_next
+            row -= 1
+    else:
+        last = bucket_of(state, contract, (mul_shift_floor(mark, RATE_ONE + rate, 32) >> 4) + 2)
+        row = state.quotes[contract].index_low
+        trimming = True
+        while row <= last:
+            node = state.bucket_heads[contract, 1, row]
+            if node >= 0:
+                trimming = False
+            elif trimming:
+                state.quotes[contract].index_low = row + 1
+            while node >= 0:
+                n = _add_if_breach(state, node // contracts, -1 if cross else contract, n, evaluate)
+                node = state.positions[node // contracts, node % contracts].bucket_next
+            row += 1
+    return n
+
+
+@kernel(CLEAR_ROUND)
+def collect(state, evaluate):
+    """Write accounts (and contracts, when isolated) in breach into the scratch arrays.
+
+    Returns:
+        Their number.
+    """
+    n = np.int64(0)
+    if state.meta[M_INDEX_VALID] == 0:
+        return _scan_all(state, 0, 0, n, evaluate)
+    for contract in range(state.meta[M_CONTRACTS]):
+        n = _scan_index(state, contract, 0, n, evaluate)
+        n = _scan_index(state, contract, 1, n, evaluate)
+    for i in range(multi_count(state)):
+        n = _add_if_breach(state, np.int64(state.multi_accounts[i]), -1, n, evaluate)
+    return n
+
+
+@kernel()
+def _order(state, n, stream):
+    """Sort the n collected breaches by their keys into ``scratch_order``."""
+    seed, step, round_ = state.meta[M_SEED], state.meta[M_STEP], state.meta[M_ROUND]
+    contracts = state.meta[M_CONTRACTS]
+    for i in range(n):
+        node = np.int64(state.scratch_accounts[i]) * (contracts + 1) + np.int64(state.scratch_contracts[i]) + 1
+        state.scratch_ids[i] = node
+        state.scratch_keys[i] = philox(seed, stream, step, node, round_)[0]
+    sort_uniform(state.scratch_keys, state.scratch_ids, state.scratch_order, state.scratch_counts, n)
+
+
+@kernel(CLEAR_ROUND_OF)
+def clear_round(state, evaluate, stream, last_resort):
+    """One round: collect breaches, call or liquidate each in key order.
+
+    Args:
+        state: the market.
+        evaluate: compiled requirement.
+        stream: number of the liquidation stream.
+        last_resort: True when what cannot be sold shall go down the waterfall (the last round with a forced limit).
+
+    Returns:
+        Lots that changed hands (0 ends the rounds).
+    """
+    n = collect(state, evaluate)
+    if n == 0:
+        return np.int64(0)
+    _order(state, n, stream)
+    moved = np.int64(0)
+    for k in range(n):
+        i = state.scratch_order[k]
+        account, contract = np.int64(state.scratch_accounts[i]), np.int64(state.scratch_contracts[i])
+        if state.accounts[account].status == CLOSED:
+            continue
+        if contract >= 0 and state.positions[account, contract].lots == 0:
+            continue
+        if state.accounts[account].status != LIQUIDATING and call_or_wait(state, account, evaluate):
+            continue
+        moved += liquidate(state, account, contract, last_resort, evaluate)
+        recovered = state.accounts[account].status == LIQUIDATING
+        if recovered and contract < 0:
+            recovered = not in_breach(state, account, contract, evaluate)
+        elif recovered:
+            for c in range(state.meta[M_CONTRACTS]):
+                if in_breach(state, account, c, evaluate):
+                    recovered = False
+        if recovered:
+            state.accounts[account].status = 0
+    return moved
+
+
+@kernel(RUN_CLEARING)
+def clear(state, evaluate, stream):
+    """All rounds of a step; with a forced limit, the waterfall for what they could not sell follows them.
+
+    Args:
+        state: the market.
+        evaluate: compiled requirement.
+        stream: number of the liquidation stream.
+
+    Returns:
+        Number of rounds that moved lots.
+    """
+    if state.meta[M_LIQUIDATE] == 0:
+        return np.int64(0)
+    if state.meta[M_CALLED_NOW] > 0:
+        drop_met_calls(state, evaluate)
+    rounds = np.int64(0)
+    while rounds < state.meta[M_ROUNDS_MAX]:
+        state.meta[M_ROUND] = rounds
+        moved = clear_round(state, evaluate, stream, False)
+        if moved == 0:
+            break
+        rounds += 1
+        set_marks(state)
+    if state.meta[M_FORCED_LIMIT] != LIMIT_NONE:
+        state.meta[M_ROUND] = state.meta[M_ROUNDS_MAX]
+        if clear_round(state, evaluate, stream, True) > 0:
+            set_marks(state)
+    return rounds

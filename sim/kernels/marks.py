@@ -1,0 +1,113 @@
+"""Mid, mark and the running averages that marks and makers use.
+
+A mark is a function of the state at the start of the step and of the current book, so that a second liquidation round
+reads it afresh and an average never compounds per round; averages move once, at the end of the step.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.kernels.jit import kernel
+from sim.kernels.realmath import ln
+from sim.kernels.state import (
+    M_CONTRACTS,
+    M_HISTORY,
+    M_MARK_RULE,
+    M_STEP,
+    MARK_EMA,
+    MARK_INDEX_MEDIAN,
+    MARK_LAST,
+)
+
+
+@kernel()
+def mid_of(state, contract):
+    """Mid in sub-ticks; with one side empty, the last mid moved no further than the other side demands."""
+    bid, ask = state.quotes[contract].bid, state.quotes[contract].ask
+    last = state.quotes[contract].mid
+    if bid > 0 and ask > 0:
+        return (bid + ask) * 8
+    if bid > 0:
+        return max(last, bid * 16)
+    if ask > 0:
+        return min(last, ask * 16)
+    return last
+
+
+@kernel()
+def _round(x):
+    return np.int64(np.floor(x + 0.5))
+
+
+@kernel()
+def _median(a, b, c):
+    return max(min(a, b), min(max(a, b), c))
+
+
+@kernel()
+def mark_of(state, contract):
+    """Mark in sub-ticks by the market's rule; never below one sub-tick.
+
+    ``last``, ``mid``, ``ema`` of the mid, or ``index_median``: the median of the index grown by the last funding rate,
+    of the index plus the average basis, and of the last trade (Binance, mark price of USD-margined contracts).
+    """
+    quote = state.quotes[contract]
+    rule = state.meta[M_MARK_RULE]
+    mid = mid_of(state, contract)
+    alpha = state.contracts[contract].ema_alpha
+    if rule == MARK_LAST:
+        mark = quote.last * 16
+    elif rule == MARK_EMA:
+        mark = _round(quote.ema + alpha * (mid - quote.ema))
+    elif rule == MARK_INDEX_MEDIAN:
+        index = quote.index
+        interval = state.contracts[contract].funding_interval
+        carried = index
+        if interval > 0:
+            left = interval - (state.meta[M_STEP] - quote.funding_last)
+            carried = index + _round(index * (quote.funding_rate / 4294967296.0) * (left / interval))
+        basis = quote.basis + alpha * ((mid - index) - quote.basis)
+        mark = _median(carried, index + _round(basis), quote.last * 16)
+    else:
+        mark = mid
+    return max(mark, np.int64(1))
+
+
+@kernel()
+def set_marks(state):
+    """Re-read mid and mark of every contract. Mutates quotes."""
+    for contract in range(state.meta[M_CONTRACTS]):
+        state.quotes[contract].mid = mid_of(state, contract)
+        state.quotes[contract].mark = mark_of(state, contract)
+
+
+@kernel()
+def note_marks(state):
+    """Write this step's marks into their ring, for the margin model. Mutates ``mark_history``."""
+    now = state.meta[M_STEP] & (state.meta[M_HISTORY] - 1)
+    for contract in range(state.meta[M_CONTRACTS]):
+        state.mark_history[now, contract] = ln(state.quotes[contract].mark / 16.0)
+
+
+@kernel()
+def close_marks(state):
+    """Move the averages to the end of the step and write the rings of past prices. Mutates quotes and histories."""
+    ring = state.meta[M_HISTORY] - 1
+    now = (state.meta[M_STEP]) & ring
+    before = (state.meta[M_STEP] - 1) & ring
+    for contract in range(state.meta[M_CONTRACTS]):
+        quote = state.quotes[contract]
+        alpha = state.contracts[contract].ema_alpha
+        mid = quote.mid
+        state.quotes[contract].ema = quote.ema + alpha * (mid - quote.ema)
+        state.quotes[contract].basis = quote.basis + alpha * ((mid - quote.index) - quote.basis)
+        log_mid = ln(mid / 16.0)
+        change = log_mid - state.history[before, contract]
+        state.history[now, contract] = log_mid
+        mark_log = log_mid if quote.mark == mid else ln(quote.mark / 16.0)
+        state.mark_history[now, contract] = mark_log
+        square = change * change
+        fast, slow = state.contracts[contract].variance_fast_alpha, state.contracts[contract].variance_slow_alpha
+        state.quotes[contract].variance_fast += fast * (square - quote.variance_fast)
+        state.quotes[contract].variance_slow += slow * (square - quote.variance_slow)

@@ -1,0 +1,172 @@
+"""Rare work between steps: seeding positions, changing the pocket layout, rebuilding the index."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.kernels.index import touch
+from sim.kernels.jit import kernel
+from sim.kernels.keyed import normal4, uniform4
+from sim.kernels.ledger import OFFSET_SCRIPT, book_trade, deposit
+from sim.kernels.realmath import exp, ln
+from sim.kernels.state import (
+    CROSS,
+    ISOLATED,
+    M_ACCOUNTS,
+    M_CONTRACTS,
+    M_FLOW,
+    M_LAYOUT,
+    M_LEDGER_FLOW,
+    M_SEED,
+    M_STEP,
+    M_TRADERS,
+)
+from sim.kernels.wide import mul_div_floor, mul_rate
+
+
+@kernel()
+def rebuild_index(state):
+    """Touch every account, after the layout or exemptions changed."""
+    for account in range(state.meta[M_ACCOUNTS]):
+        touch(state, account)
+
+
+@kernel()
+def scale_bucket(state, contract, top):
+    """Choose the width of the index buckets so that prices up to ``top`` ticks have buckets of their own."""
+    scale = np.int64(0)
+    while (state.bucket_heads.shape[2] << scale) < top:
+        scale += 1
+    state.bucket_scale[contract] = scale
+
+
+@kernel()
+def seed_positions(state, first, count, contract, lots_long, lots_short, low, high, spread, stream):
+    """Give the traders of a population positions around the mark, against the scripted account.
+
+    Row i is long with a keyed draw until the long lots are given out, else short; sizes are equal shares of the side's
+    lots; leverage is log-uniform in [low, high]; the entry price is mark x exp(spread x z). A trader's wallet is set so
+    that equity over value at mark is one over its leverage, by a deposit or a withdrawal.
+
+    Args:
+        state: the market; mutates positions, wallets, deposits, the index.
+        first: first account of the population.
+        count: number of accounts.
+        contract: contract index.
+        lots_long: lots to give to longs.
+        lots_short: lots to give to shorts.
+        low: smallest leverage.
+        high: largest leverage.
+        spread: standard deviation of log entry prices.
+        stream: number of the random stream.
+    """
+    seed, step = state.meta[M_SEED], state.meta[M_STEP]
+    script = state.meta[M_TRADERS] + OFFSET_SCRIPT
+    tick_value = state.contracts[contract].tick_value
+    mark = state.quotes[contract].mark
+    total = lots_long + lots_short
+    given_long, given_short = np.int64(0), np.int64(0)
+    for i in range(count):
+        account = first + i
+        if state.positions[account, contract].lots != 0:
+            continue
+        u = uniform4(seed, stream, step, account, 0)
+        z = normal4(seed, stream, step, account, 1)
+        share = (total * (i + 1)) // count - (total * i) // count
+        side = 1 if u[0] * total < lots_long else -1
+        lots = share
+        if side == 1:
+            lots = min(lots, lots_long - given_long)
+            if lots <= 0:
+                side, lots = -1, min(share, lots_short - given_short)
+        elif given_short + lots > lots_short:
+            lots = lots_short - given_short
+            if lots <= 0:
+                side, lots = 1, min(share, lots_long - given_long)
+        if lots <= 0:
+            continue
+        leverage = exp(ln(low) + u[1] * (ln(high) - ln(low)))
+        entry = max(np.int64(np.floor(mark / 16.0 * exp(spread * z[0]) + 0.5)), np.int64(1))
+        value = entry * lots * tick_value
+        book_trade(state, account, contract, side, lots, value)
+        book_trade(state, script, contract, -side, lots, value)
+        state.meta[M_FLOW] += lots
+        state.meta[M_LEDGER_FLOW] += lots
+        at_mark = (side * lots * mark * tick_value) >> 4
+        wanted = np.int64(np.floor(abs(at_mark) / leverage))
+        position = state.positions[account, contract]
+        own = state.wallets[account, 0] + position.pocket + at_mark - position.cost
+        deposit(state, account, wanted - own)
+        if state.meta[M_LAYOUT] == ISOLATED:
+            # the position's collateral is what was just brought in
+            moved = state.wallets[account, 0]
+            state.wallets[account, 0] -= moved
+            state.positions[account, contract].pocket += moved
+        touch(state, account)
+        if side == 1:
+            given_long += lots
+        else:
+            given_short += lots
+    touch(state, script)
+
+
+@kernel()
+def settle_all(state):
+    """Settle every position to the mark rounded to a whole tick: cost becomes value, profit becomes cash. Zero-sum."""
+    isolated = state.meta[M_LAYOUT] == ISOLATED
+    for contract in range(state.meta[M_CONTRACTS]):
+        per_lot = ((state.quotes[contract].mark + 8) >> 4) * state.contracts[contract].tick_value
+        for account in range(state.meta[M_ACCOUNTS]):
+            lots = state.positions[account, contract].lots
+            if lots == 0:
+                continue
+            profit = lots * per_lot - state.positions[account, contract].cost
+            state.positions[account, contract].cost += profit
+            if isolated and account < state.meta[M_TRADERS]:
+                state.positions[account, contract].pocket += profit
+            else:
+                state.wallets[account, 0] += profit
+
+
+@kernel()
+def change_layout(state, layout):
+    """Change from one pocket layout to another at a fork.
+
+    Positions are settled to mark first. Cross to isolated: an account's cash is split over its positions in proportion
+    to their initial margin at the rates in force. Isolated to cross: pockets flow into the wallet.
+
+    Args:
+        state: the market; mutates costs, wallets, pockets, the index.
+        layout: CROSS or ISOLATED.
+    """
+    if state.meta[M_LAYOUT] == layout:
+        return
+    settle_all(state)
+    contracts = state.meta[M_CONTRACTS]
+    for account in range(state.meta[M_TRADERS]):
+        if layout == CROSS:
+            for contract in range(contracts):
+                state.wallets[account, 0] += state.positions[account, contract].pocket
+                state.positions[account, contract].pocket = 0
+            continue
+        total = np.int64(0)
+        for contract in range(contracts):
+            lots = abs(state.positions[account, contract].lots)
+            value = (lots * state.quotes[contract].mark * state.contracts[contract].tick_value) >> 4
+            total += mul_rate(value, state.rate_initial[contract])
+        if total <= 0:
+            continue
+        cash, left = state.wallets[account, 0], total
+        for contract in range(contracts):
+            lots = abs(state.positions[account, contract].lots)
+            if lots == 0:
+                continue
+            value = (lots * state.quotes[contract].mark * state.contracts[contract].tick_value) >> 4
+            margin = mul_rate(value, state.rate_initial[contract])
+            part = cash if margin == left else mul_div_floor(cash, margin, left)
+            state.positions[account, contract].pocket += part
+            state.wallets[account, 0] -= part
+            cash -= part
+            left -= margin
+    state.meta[M_LAYOUT] = layout
+    rebuild_index(state)

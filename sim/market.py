@@ -1,0 +1,633 @@
+"""The market: a Mesa model whose step is the exchange's step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mesa
+import numpy as np
+
+from sim import invariants, numpy_rules, scripted, snapshot
+from sim.config import FORCED_LIMITS, MARK_RULES, SELF_TRADE, ClearingConfig, MarketConfig, RecordConfig, ScriptedEvent
+from sim.contracts import Contract, ContractTable, contract_records, rate_to_units
+from sim.errors import ConfigError, ForkError, SnapshotError
+from sim.interfaces import MarginModel, ModelState, Population, PopulationSetup, RiskParameters
+from sim.kernels import ledger, marks, pyrule, setup, step
+from sim.kernels import state as s
+from sim.kernels.keyed import uniform
+from sim.kernels.realmath import ln
+from sim.keyed import stream
+from sim.views import LiveView, portfolio_view
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sim.world import WorldPaths
+
+_LAYOUTS = {"cross": s.CROSS, "isolated": s.ISOLATED}
+_WAKE_PURPOSE = 255  # of a population's stream: phases of its traders
+
+
+class Market(mesa.Model):
+    """An exchange with its traders, its ledger and its margin rule, advanced step by step.
+
+    Args:
+        config: time and matching.
+        contracts: what is traded.
+        world: exogenous paths of value, index and activity.
+        margin: the margin model in force.
+        populations: the traders, in the order of their accounts.
+        events: scripted events.
+        clearing: marks, calls, liquidation, waterfall.
+        record: what is kept.
+        seed: of every keyed draw of the run.
+        views: make a Mesa agent for every trader (plain Python traders are always made).
+        shadows: other margin models by name, evaluated beside the one in force so that a fork can switch to them.
+
+    Attributes:
+        state: all arrays (:mod:`sim.kernels.state`).
+        view: what agents and margin models see (:class:`sim.views.LiveView`).
+
+    Raises:
+        ConfigError: the parts do not fit together.
+    """
+
+    def __init__(
+        self,
+        config: MarketConfig,
+        contracts: Sequence[Contract],
+        world: WorldPaths,
+        margin: MarginModel,
+        populations: Sequence[Population],
+        events: Sequence[ScriptedEvent] = (),
+        clearing: ClearingConfig | None = None,
+        record: RecordConfig | None = None,
+        seed: int = 0,
+        views: bool = True,
+        shadows: Mapping[str, MarginModel] | None = None,
+    ) -> None:
+        """Allocate the state and let every population write its rows."""
+        super().__init__(rng=int(seed))
+        self.config = config
+        self.contracts = tuple(contracts)
+        self.populations = tuple(populations)
+        self.events = tuple(sorted(events, key=lambda event: event.step))
+        self.clearing = clearing or ClearingConfig()
+        self.record = record or RecordConfig()
+        self.world = world
+        self.margin = margin
+        self.shadows = dict(shadows or {})
+        self.run_seed = int(seed)
+        self.contract_table = ContractTable.of(contracts, config.dt_seconds, config.steps_per_day)
+        self.margin_state: ModelState = {}
+        self.has_views = views
+        self.mean_since = 0
+        self._check_parts()
+        self._allocate()
+        self._connect()
+        self._fill()
+        self._make_views()
+        self._publish_first()
+        self._apply_events()
+
+    # -- construction ------------------------------------------------------------------------------------------------
+
+    def _check_parts(self) -> None:
+        if not self.populations:
+            raise ConfigError.of("populations", [], "at least one population")
+        if len(self.populations) > s.POPULATIONS_MAX:
+            raise ConfigError.of("populations", len(self.populations), f"at most {s.POPULATIONS_MAX}")
+        if len(self.shadows) + 1 > s.PUBLISHERS_MAX:
+            raise ConfigError.of("margin.regimes", len(self.shadows), f"at most {s.PUBLISHERS_MAX - 1}")
+        for name in self.shadows:
+            if self.shadows[name].publish_kernel is None:
+                raise ConfigError.of("margin", name, "a regime with a compiled publisher, to run in shadow of another")
+        if self.world.value.shape != (self.config.steps + 1, len(self.contracts)):
+            raise ConfigError.of("world", self.world.value.shape, f"paths of {self.config.steps} steps")
+
+    def _allocate(self) -> None:
+        config, clearing_ = self.config, self.clearing
+        traders = sum(population.count for population in self.populations)
+        starts = sum(population.period + 1 for population in self.populations if population.period > 0)
+        rows = sum(population.count for population in self.populations if population.period > 0)
+        top = max(int(self.world.value.max() * 1.25) + 1, 4096)
+        self.state = s.allocate(
+            traders=traders,
+            contracts=len(self.contracts),
+            steps=config.steps,
+            populations=len(self.populations),
+            publishers=1 + len(self.shadows),
+            notice=clearing_.notice_steps,
+            record_rows=config.steps // self.record.every + 1,
+            wake_rows=max(rows, 1),
+            wake_starts=max(starts, 2),
+            flows=max(len(self.events), 1),
+        )
+        state, meta = self.state, self.state.meta
+        half_life = clearing_.mark_ema_half_life_seconds / config.dt_seconds
+        state.contracts[:] = contract_records(self.contracts, 1.0 - 2.0 ** (-1.0 / half_life))
+        state.contracts["variance_fast_alpha"] = 1.0 / config.fast_volatility_steps
+        state.contracts["variance_slow_alpha"] = 1.0 / config.slow_volatility_steps
+        state.value[:] = self.world.value
+        state.index_path[:] = self.world.index
+        state.activity[:] = self.world.activity
+        meta[s.M_SEED] = self.run_seed
+        meta[s.M_POPULATIONS] = len(self.populations)
+        meta[s.M_LAYOUT] = _LAYOUTS[self.margin.layout]
+        meta[s.M_STP] = SELF_TRADE[config.self_trade_prevention]
+        meta[s.M_ROUNDS_MAX] = clearing_.max_rounds
+        meta[s.M_GRACE] = clearing_.grace_steps
+        meta[s.M_FORCED_LIMIT] = FORCED_LIMITS[clearing_.forced_limit]
+        meta[s.M_SURPLUS_TO_FUND] = clearing_.surplus_to == "fund"
+        meta[s.M_PARTIAL] = clearing_.liquidation == "partial"
+        meta[s.M_TARGET_RATIO] = rate_to_units(clearing_.target_ratio)
+        meta[s.M_MARK_RULE] = MARK_RULES[clearing_.mark]
+        meta[s.M_FUND_UNWIND] = clearing_.fund_unwind_lots
+        meta[s.M_RECORD_EVERY] = self.record.every
+        meta[s.M_RECORD_TRADES] = self.record.trades
+        meta[s.M_RECORD_REFUSALS] = self.record.refusals
+        meta[s.M_DEPTH_EVERY] = self.record.depth_every * self.record.every
+        meta[s.M_TOTALS_EVERY] = self.record.totals_every * self.record.every
+        meta[s.M_STEPS_PER_DAY] = config.steps_per_day
+        meta[s.M_INDEX_VALID] = bool(self.margin.index_valid)
+        accounts = state.accounts
+        accounts["kind"][traders:] = [s.FUND, s.FEES, s.RESIDUE, s.SCRIPT]
+        accounts["exempt"][traders:] = 1
+        for c, contract in enumerate(self.contracts):
+            quote = state.quotes[c]
+            mark = contract.initial_price * s.SUBTICKS
+            for name in ("last", "settle_price"):
+                quote[name] = contract.initial_price
+            for name in ("mark", "mid", "ema"):
+                quote[name] = mark
+            quote["index"] = self.world.index[0, c]
+            level = ln(float(contract.initial_price))
+            state.history[:, c] = level
+            state.mark_history[:, c] = level
+            setup.scale_bucket(state, c, top)
+        ledger.deposit(state, traders + ledger.OFFSET_FUND, int(clearing_.fund_initial))
+
+    def _connect(self) -> None:
+        """Collect the compiled functions that the step calls."""
+        self.streams = (stream("arrival"), stream("liquidation"), 0, 0)
+        self.view = LiveView(self)
+        decide = [population.decide or step.no_decision for population in self.populations]
+        self._decide = tuple(decide + [step.no_decision] * (s.POPULATIONS_MAX - len(decide)))
+        models = [self.margin, *self.shadows.values()]
+        publish = [model.publish_kernel or step.no_publication for model in models]
+        self._publish = tuple(publish + [step.no_publication] * (s.PUBLISHERS_MAX - len(publish)))
+        self._evaluate = self.margin.requirement_kernel or pyrule.stored_requirement
+        self._python = [
+            (number, population) for number, population in enumerate(self.populations) if population.decide is None
+        ]
+        self._fused = (
+            self.margin.publish_kernel is not None and self.margin.requirement_kernel is not None and not self._python
+        )
+
+    def _fill(self) -> None:
+        """Give every population its accounts, its wake table and its turn to write its rows."""
+        state = self.state
+        first, wake_row, wake_start = 0, 0, 0
+        for number, population in enumerate(self.populations):
+            base = stream(f"population.{population.name}")
+            row = state.pop_ints[number]
+            row[s.PI_KIND] = number
+            row[s.PI_FIRST], row[s.PI_COUNT] = first, population.count
+            row[s.PI_CONTRACT], row[s.PI_PERIOD], row[s.PI_STREAM] = population.contract, population.period, base
+            state.accounts["population"][first : first + population.count] = number
+            if population.period > 0:
+                row[s.PI_WAKE_ROWS], row[s.PI_WAKE_STARTS] = wake_row, wake_start
+                period = population.period
+                draws = [uniform(self.run_seed, base + _WAKE_PURPOSE, 0, i) for i in range(population.count)]
+                phase = np.floor(np.array(draws) * period).astype(np.int64)
+                order = np.argsort(phase, kind="stable")
+                state.wake_rows[wake_row : wake_row + population.count] = first + order
+                counts = np.bincount(phase, minlength=period)
+                starts = wake_row + np.concatenate([[0], np.cumsum(counts)])
+                state.wake_starts[wake_start : wake_start + period + 1] = starts
+                wake_row += population.count
+                wake_start += period + 1
+            population.fill(
+                PopulationSetup(
+                    state=state,
+                    population=number,
+                    first=first,
+                    count=population.count,
+                    seed=self.run_seed,
+                    stream=base,
+                    contracts=self.contracts,
+                    dt_seconds=self.config.dt_seconds,
+                    steps_per_day=self.config.steps_per_day,
+                    value0=self.world.value[0].copy(),
+                    names=tuple(p.name for p in self.populations),
+                )
+            )
+            first += population.count
+
+    def _make_views(self) -> None:
+        for population in self.populations:
+            if self.has_views or population.decide is None:
+                population.views(self)
+
+    def _publish_first(self) -> None:
+        """Publish at step 0 and put the rates in force in every row of the ring."""
+        state = self.state
+        marks.set_marks(state)
+        for slot, model in enumerate((self.margin, *self.shadows.values())):
+            memory = model.init(self.contract_table)
+            if model.publish_kernel is not None:
+                state.model_params[slot] = memory["params"]
+                state.model_state[slot] = memory["state"]
+                model.publish_kernel(state, slot)
+            else:
+                self.margin_state = memory
+                self._publish_python()
+        step.announce(state)
+        self._fill_risk_ring()
+        state.model_rate_sum[:] = 0.0
+
+    def _fill_risk_ring(self) -> None:
+        """Make what was just published bind maintenance at once (set-up and forks)."""
+        state = self.state
+        row = int(state.meta[s.M_STEP]) % int(state.meta[s.M_RISK_SLOTS])
+        state.rate_maintenance[:] = state.rate_maintenance[row]
+        state.scenario_pnl[:] = state.scenario_pnl[row]
+
+    # -- running -----------------------------------------------------------------------------------------------------
+
+    @property
+    def tick(self) -> int:
+        """Completed steps."""
+        return int(self.state.meta[s.M_STEP])
+
+    def step(self) -> None:
+        """Advance one step, phase by phase (see the module :mod:`sim.kernels.step` for each)."""
+        self._check_room(1)
+        self._apply_events()
+        self._one_step()
+        invariants.check_status(self.state)
+
+    def _one_step(self) -> None:
+        state = self.state
+        step.begin(state)
+        self._decide_all()
+        step.house_messages(state)
+        self._admit_and_match()
+        step.before_publish(state)
+        self._publish_all()
+        self._clear_and_record()
+
+    def _decide_all(self) -> None:
+        for number, population in enumerate(self.populations):
+            if population.decide is None:
+                population.decide_python(self)  # type: ignore[attr-defined]
+            else:
+                population.decide(self.state, number)
+
+    def _admit_and_match(self) -> None:
+        if self.margin.requirement_kernel is None:
+            numpy_rules.admit_and_match(self)
+        else:
+            step.admit_and_match(self.state, self._evaluate, self.streams)
+
+    def _publish_all(self) -> None:
+        if self.margin.publish_kernel is None:
+            self._publish_python()
+        for slot in range(int(self.state.meta[s.M_PUBLISHERS])):
+            self._publish[slot](self.state, slot)
+        step.announce(self.state)
+
+    def _clear_and_record(self) -> None:
+        if self.margin.requirement_kernel is None:
+            numpy_rules.clear(self)
+            step.record(self.state, self._evaluate)
+        else:
+            step.clear_and_record(self.state, self._evaluate, self.streams)
+
+    def _publish_python(self) -> None:
+        """Let a NumPy model publish, and write its parameters where kernels read them."""
+        state = self.state
+        risk, self.margin_state = self.margin.publish(self.view, self.margin_state)
+        scale = float(state.model_scale[0])
+        for column, rates in enumerate((risk.rate_initial, risk.rate_maintenance)):
+            state.model_rates[0, :, column] = np.floor(np.asarray(rates) * scale + 0.5).astype(np.int64)
+        row = int(state.meta[s.M_STEP]) % int(state.meta[s.M_RISK_SLOTS])
+        scenarios = risk.scenario_pnl.shape[1]
+        if scenarios > s.SCENARIOS_MAX:
+            raise ConfigError.of("margin.scenarios", scenarios, f"at most {s.SCENARIOS_MAX}")
+        if scenarios:
+            state.scenario_pnl[row, :, :scenarios] = np.trunc(risk.scenario_pnl * scale).astype(np.int64)
+            state.scenario_weight[:scenarios] = risk.scenario_weight
+            state.initial_factor[0] = risk.initial_factor
+            state.meta[s.M_SCENARIOS] = scenarios
+
+    def advance(self, n: int) -> None:
+        """Run n steps without returning to Python between them; the same bytes as n calls of ``step``.
+
+        Args:
+            n: number of steps.
+
+        Raises:
+            ValueError: the world does not reach that far.
+            KernelError: a kernel found that it cannot go on.
+        """
+        self._check_room(n)
+        end = self.tick + n
+        while self.tick < end:
+            self._apply_events()
+            stop = min([end, *(event.step for event in self.events if event.step > self.tick)])
+            if self._fused:
+                step.advance(
+                    self.state, stop - self.tick, self._decide, self._publish, self._evaluate, self.streams
+                )  # fmt: skip
+            else:
+                while self.tick < stop:
+                    self._one_step()
+                    invariants.check_status(self.state)
+            invariants.check_status(self.state)
+        self._apply_events()
+
+    def run_until(self, tick: int) -> None:
+        """Advance to a step; nothing if it is reached already."""
+        if tick > self.tick:
+            self.advance(tick - self.tick)
+
+    def _check_room(self, n: int) -> None:
+        if n < 0 or self.tick + n > self.config.steps:
+            raise ValueError(f"the world of this market ends at step {self.config.steps}; {self.tick} + {n} is beyond")
+
+    def _apply_events(self) -> None:
+        """Carry out the events of this moment, each once."""
+        done = int(self.state.meta[s.M_SCRIPTED])
+        while done < len(self.events) and self.events[done].step <= self.tick:
+            scripted.apply(self, done, self.events[done])
+            done += 1
+            self.state.meta[s.M_SCRIPTED] = done
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def population_number(self, name: str) -> int:
+        """Number of a population by name.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        for number, population in enumerate(self.populations):
+            if population.name == name:
+                return number
+        raise ConfigError.of("population", name, "one of " + ", ".join(p.name for p in self.populations))
+
+    def risk_parameters(self, *, initial: bool) -> RiskParameters:
+        """Risk parameters that bind new orders (initial) or maintenance."""
+        state = self.state
+        row = int(ledger.newest_row(state) if initial else ledger.maintenance_row(state))
+        scenarios = int(state.meta[s.M_SCENARIOS])
+        return RiskParameters(
+            rate_initial=state.rate_initial.copy(),
+            rate_maintenance=state.rate_maintenance[row].copy(),
+            scenario_pnl=state.scenario_pnl[row, :, :scenarios].copy(),
+            scenario_weight=state.scenario_weight[:scenarios].copy(),
+            initial_factor=int(state.initial_factor[0]),
+        )
+
+    def equity(self, account: int) -> int:
+        """Wallet, pockets and unrealised profit of an account, minor units."""
+        return int(ledger.equity(self.state, account))
+
+    def initial_margin(self, account: int) -> int:
+        """Initial margin in use, open orders included; with isolated pockets the margin in them and the reserve."""
+        reserved = int(self._ask(account, -1, s.INITIAL))
+        return reserved + int(self.state.positions["pocket"][account].sum())
+
+    def maintenance_margin(self, account: int, contract: int | None = None) -> int:
+        """Maintenance margin of an account, or of one position of an isolated layout, minor units."""
+        if contract is not None or self.margin.layout == "cross":
+            return int(self._ask(account, -1 if contract is None else contract, s.MAINTENANCE))
+        held = np.nonzero(self.state.positions["lots"][account])[0]
+        return sum(int(self._ask(account, int(c), s.MAINTENANCE)) for c in held)
+
+    def _ask(self, account: int, contract: int, which: int) -> int:
+        if self.margin.requirement_kernel is None:
+            numpy_rules.store_requirement(self, initial=which == s.INITIAL)
+        return int(self._evaluate(self.state, account, contract, which))
+
+    def portfolio(self) -> Any:
+        """Every account's portfolio (:class:`sim.interfaces.PortfolioView`)."""
+        return portfolio_view(self)
+
+    def check(self) -> None:
+        """Check every invariant of ledger, books and index, exactly.
+
+        Raises:
+            InvariantError: naming step, account and amounts.
+        """
+        invariants.check(self.state)
+
+    def steps_table(self) -> pd.DataFrame:
+        """One row per recorded step and contract (:func:`sim.tables.steps_table`)."""
+        from sim.tables import steps_table
+
+        return steps_table(self)
+
+    def events_table(self) -> pd.DataFrame:
+        """Every event (:func:`sim.tables.events_table`)."""
+        from sim.tables import events_table
+
+        return events_table(self)
+
+    def trades_table(self) -> pd.DataFrame:
+        """Every fill, when recorded (:func:`sim.tables.trades_table`)."""
+        from sim.tables import trades_table
+
+        return trades_table(self)
+
+    def accounts_table(self) -> pd.DataFrame:
+        """Every account as it stands (:func:`sim.tables.accounts_table`)."""
+        from sim.tables import accounts_table
+
+        return accounts_table(self)
+
+    def results_hash(self) -> str:
+        """Hash of steps, events and final accounts: equal iff two runs gave the same results."""
+        columns: dict[str, np.ndarray] = {}
+        for name, table in (
+            ("steps", self.steps_table()),
+            ("events", self.events_table()),
+            ("accounts", self.accounts_table()),
+        ):
+            for column in table.columns:
+                columns[f"{name}.{column}"] = table[column].to_numpy()
+        return snapshot.hash_columns(columns)
+
+    # -- forks and snapshots -----------------------------------------------------------------------------------------
+
+    def reset_means(self) -> None:
+        """Begin the window over which forks compare mean initial rates of the regimes."""
+        self.state.model_rate_sum[:] = 0.0
+        self.mean_since = self.tick
+
+    def mean_initial_rates(self) -> dict[str, float]:
+        """Mean initial rate of the model in force and of each shadow since ``reset_means``, mean over contracts."""
+        steps = max(self.tick - self.mean_since, 1)
+        means = self.state.model_rate_sum.mean(axis=1) / steps
+        return dict(zip([self.margin.name, *self.shadows], (float(m) for m in means), strict=True))
+
+    def _check_copyable(self) -> None:
+        known = {id(view) for p in self.populations for view in getattr(p, "traders", lambda _: [])(self)}
+        for agent in self.agents:
+            if hasattr(agent, "population"):
+                continue
+            if id(agent) not in known and not hasattr(agent, "state_dict"):
+                raise ForkError(
+                    f"{type(agent).__name__} has no state_dict(): a market with it can not be forked or stored"
+                )
+        for population in self.populations:
+            if population.decide is None and not hasattr(population, "state_dict"):
+                raise ForkError(f"{type(population).__name__} has no state_dict(): the market can not be forked")
+
+    def _python_states(self) -> dict[str, Any]:
+        return {
+            population.name: population.state_dict(self)  # type: ignore[attr-defined]
+            for population in self.populations
+            if population.decide is None
+        }
+
+    def _clone(self, state: s.State, python: Mapping[str, Any], margin_state: ModelState) -> Market:
+        """A market around a copied state, with the same parts."""
+        twin = object.__new__(type(self))
+        mesa.Model.__init__(twin, rng=self.run_seed)
+        for name in (
+            "config", "contracts", "populations", "events", "clearing", "record", "world", "margin", "shadows",
+            "run_seed", "contract_table", "has_views", "mean_since",
+        ):  # fmt: skip
+            setattr(twin, name, getattr(self, name))
+        twin.state = state
+        twin.margin_state = {name: np.array(array, copy=True) for name, array in margin_state.items()}
+        twin._connect()
+        twin._make_views()
+        for population in self.populations:
+            if population.decide is None:
+                population.load_state_dict(twin, python[population.name])  # type: ignore[attr-defined]
+        return twin
+
+    def fork(
+        self,
+        margin: str | None = None,
+        *,
+        scale_to_mean: bool = True,
+        liquidations: bool | None = None,
+        events: Sequence[ScriptedEvent] | None = None,
+        world: WorldPaths | None = None,
+    ) -> Market:
+        """An independent copy of the whole market that goes on from this moment.
+
+        Args:
+            margin: name of a shadow regime to switch to; None keeps the regime in force.
+            scale_to_mean: where rates differ, scale the new regime's rates by one constant factor, mean initial rate of
+                the base over its own since ``reset_means``.
+            liquidations: False to switch liquidations off from here on (the counterfactual twin), True to switch them
+                on, None to leave them.
+            events: scripted events from here on, in place of those that have not happened yet.
+            world: exogenous paths to go on with; they must agree with the present ones up to this step.
+
+        Returns:
+            The twin; this market is not changed.
+
+        Raises:
+            ForkError: an agent keeps state that cannot be copied, or the paths differ before this step.
+            ConfigError: no such shadow regime.
+        """
+        self._check_copyable()
+        twin = self._clone(s.copy_of(self.state), self._python_states(), self.margin_state)
+        if events is not None:
+            done = int(self.state.meta[s.M_SCRIPTED])
+            twin.events = self.events[:done] + tuple(sorted(events, key=lambda event: event.step))
+            if len(twin.events) > len(twin.state.flows):
+                raise ForkError("a fork may script no more events than its market was made for")
+        if world is not None:
+            twin._replace_world(world)
+        if liquidations is not None:
+            twin.state.meta[s.M_LIQUIDATE] = liquidations
+        if margin is not None and margin != self.margin.name:
+            twin._switch_margin(margin, scale_to_mean)
+        return twin
+
+    def _replace_world(self, world: WorldPaths) -> None:
+        rows = slice(0, self.tick + 1)
+        if world.value.shape != self.state.value.shape or not np.array_equal(world.value[rows], self.state.value[rows]):
+            raise ForkError(f"the exogenous paths of the fork differ before step {self.tick}")
+        self.world = world
+        self.state.value[:] = world.value
+        self.state.index_path[:] = world.index
+        self.state.activity[:] = world.activity
+
+    def _switch_margin(self, name: str, scale_to_mean: bool) -> None:
+        """Put a shadow regime in force; the others stay as they are."""
+        if name not in self.shadows:
+            raise ConfigError.of("margin", name, "one of " + ", ".join([self.margin.name, *self.shadows]))
+        state = self.state
+        slot = 1 + list(self.shadows).index(name)
+        model = self.shadows[name]
+        base, own = state.model_rate_sum[0].sum(), state.model_rate_sum[slot].sum()
+        scale = float(base / own) if scale_to_mean and own > 0 and base != own else 1.0
+        layout = _LAYOUTS[model.layout]
+        setup.change_layout(state, layout)
+        had_scenarios = int(state.meta[s.M_SCENARIOS]) > 0
+        state.meta[s.M_SCENARIOS] = 0
+        state.model_params[0] = state.model_params[slot]
+        state.model_state[0] = state.model_state[slot]
+        state.model_rates[0] = np.floor(state.model_rates[slot] * scale + 0.5).astype(np.int64)
+        state.model_scale[0] = scale
+        state.meta[s.M_INDEX_VALID] = bool(model.index_valid)
+        self.margin = model
+        self._connect()
+        state.rate_initial[:] = state.model_rates[0, :, s.INITIAL]
+        if model.scenarios or had_scenarios:  # type: ignore[attr-defined]
+            # a grid cannot wait for its notice: there is no earlier one to go by
+            model.publish_kernel(state, 0)
+            self._fill_risk_ring()
+        setup.rebuild_index(state)
+
+    def save(self, path: str | Path) -> None:
+        """Write a snapshot; ``load`` goes on from it with the same bytes.
+
+        Raises:
+            ForkError: an agent keeps state that cannot be stored.
+        """
+        self._check_copyable()
+        extra = {
+            "seed": self.run_seed,
+            "margin": self.margin.name,
+            "mean_since": self.mean_since,
+            "python": self._python_states(),
+            "margin_state": {name: np.asarray(a).tolist() for name, a in self.margin_state.items()},
+        }
+        snapshot.save(Path(path), self.state, extra)
+
+    def load(self, path: str | Path) -> Market:
+        """A market with the parts of this one and the state of a snapshot.
+
+        Raises:
+            SnapshotError: the file is damaged, or belongs to a market of other parts.
+        """
+        state, extra = snapshot.load(Path(path))
+        mine = {name: array.shape[:1] for name, array in s.arrays_of(self.state).items() if name not in s.GROWING}
+        theirs = {name: array.shape[:1] for name, array in s.arrays_of(state).items() if name not in s.GROWING}
+        if mine != theirs or extra["margin"] != self.margin.name or extra["seed"] != self.run_seed:
+            raise SnapshotError(f"{path}: the snapshot belongs to another scenario, regime or seed")
+        margin_state = {
+            name: np.asarray(values, self.margin_state[name].dtype) for name, values in extra["margin_state"].items()
+        }
+        twin = self._clone(state, extra["python"], margin_state)
+        twin.mean_since = int(extra["mean_since"])
+        return twin
+
+    def close(self) -> None:
+        """Let go of the agents: old versions of Mesa keep every model alive through a class attribute."""
+        ids = getattr(mesa.Agent, "_ids", None)
+        if isinstance(ids, dict) or hasattr(ids, "pop"):
+            ids.pop(self, None)
+        self.remove_all_agents()
+

@@ -1,0 +1,143 @@
+"""What agents and margin models see of a running market."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim.interfaces import PortfolioView, RiskParameters
+from sim.kernels import state as s
+from sim.kernels.record import depth_near
+
+if TYPE_CHECKING:
+    from sim.market import Market
+
+
+class LiveView:
+    """The :class:`sim.interfaces.MarketView` of a market: each attribute is read when asked for."""
+
+    def __init__(self, market: Market) -> None:
+        """Look at a market."""
+        self._market = market
+
+    @property
+    def _state(self) -> s.State:
+        return self._market.state
+
+    @property
+    def step(self) -> int:
+        """Completed steps (within a step: the step being computed)."""
+        return int(self._state.meta[s.M_STEP])
+
+    @property
+    def time_s(self) -> float:
+        """Simulated seconds."""
+        return self.step * self._market.config.dt_seconds
+
+    @property
+    def value(self) -> np.ndarray:
+        """Exogenous value in ticks, float64[C]."""
+        value = self._state.value
+        return value[min(self.step, len(value) - 1)].copy()
+
+    @property
+    def mark(self) -> np.ndarray:
+        """Marks in sub-ticks, int64[C]."""
+        return self._state.quotes["mark"].copy()
+
+    @property
+    def index(self) -> np.ndarray:
+        """Index in sub-ticks, int64[C]."""
+        return self._state.quotes["index"].copy()
+
+    @property
+    def mid(self) -> np.ndarray:
+        """Mid in ticks, float64[C]."""
+        return self._state.quotes["mid"] / s.SUBTICKS
+
+    @property
+    def bid(self) -> np.ndarray:
+        """Best bids in ticks, -1 when empty, int64[C]."""
+        return self._state.quotes["bid"].copy()
+
+    @property
+    def ask(self) -> np.ndarray:
+        """Best asks in ticks, -1 when empty, int64[C]."""
+        return self._state.quotes["ask"].copy()
+
+    def _depth(self, side: int) -> np.ndarray:
+        contracts = len(self._state.contracts)
+        return np.array([depth_near(self._state, c, side) for c in range(contracts)], np.int64)
+
+    @property
+    def depth_bid(self) -> np.ndarray:
+        """Bid lots within 5 % of the mid, int64[C]."""
+        return self._depth(1)
+
+    @property
+    def depth_ask(self) -> np.ndarray:
+        """Ask lots within 5 % of the mid, int64[C]."""
+        return self._depth(-1)
+
+    @property
+    def volume(self) -> np.ndarray:
+        """Lots traded in the last completed day, int64[C]."""
+        return self._state.quotes["volume_day"].copy()
+
+    @property
+    def open_interest(self) -> np.ndarray:
+        """Open interest in lots, int64[C]."""
+        return self._state.quotes["open_interest"].copy()
+
+    @property
+    def risk(self) -> RiskParameters:
+        """Risk parameters that bind new orders; maintenance rates are those announced last."""
+        return self._market.risk_parameters(initial=True)
+
+    @property
+    def pending_risk(self) -> np.ndarray:
+        """Maintenance rates from the one in force to the one announced last, int64[notice + 1, C] in 2**-32."""
+        state = self._state
+        ring = int(state.meta[s.M_RISK_SLOTS])
+        last = int(state.meta[s.M_PUBLISHED])
+        rows = [max(last - k, 0) % ring for k in range(ring - 1, -1, -1)]
+        return state.rate_maintenance[rows].copy()
+
+    def returns(self, window: int, sample_steps: int = 1) -> np.ndarray:
+        """Log returns of the mark, float64[window, C], newest last.
+
+        Args:
+            window: number of returns.
+            sample_steps: steps per return.
+
+        Raises:
+            ValueError: more is asked for than the market remembers.
+        """
+        state = self._state
+        ring = len(state.mark_history)
+        if window * sample_steps >= ring:
+            raise ValueError(f"window x sample_steps must be below {ring}, not {window * sample_steps}")
+        last = int(state.meta[s.M_PUBLISHED])
+        rows = [(last - k * sample_steps) & (ring - 1) for k in range(window, -1, -1)]
+        return np.diff(state.mark_history[rows], axis=0)
+
+
+def portfolio_view(market: Market) -> PortfolioView:
+    """Every account's portfolio at the current marks (copies)."""
+    state = market.state
+    table = state.positions
+    cash = np.empty((len(table), 1 + table.shape[1]), np.int64)
+    cash[:, 0] = state.wallets[:, 0]
+    cash[:, 1:] = table["pocket"]
+    return PortfolioView(
+        contracts=market.contract_table,
+        mark=state.quotes["mark"].copy(),
+        lots=table["lots"].copy(),
+        cost=table["cost"].copy(),
+        cash=cash,
+        open_buy=table["open_buy"].copy(),
+        open_sell=table["open_sell"].copy(),
+        loss_buy=table["loss_buy"].copy(),
+        loss_sell=table["loss_sell"].copy(),
+    )

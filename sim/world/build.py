@@ -1,0 +1,283 @@
+"""Make the exogenous paths of one run from its seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from sim.errors import ConfigError, Problem
+from sim.kernels import paths
+from sim.kernels.realmath import exp
+from sim.keyed import stream
+from sim.world.config import (
+    Activity,
+    ConstantWorld,
+    GarchWorld,
+    GbmWorld,
+    HistoricalWorld,
+    JumpDiffusionWorld,
+    Oracle,
+)
+from sim.world.events import ValueJump, WorldEvent, check_events, volatility_factors
+from sim.world.history import SeriesSource, load_series
+
+_HALF_WINDOW_DAYS = 10  # of the mean of squared returns around a day
+
+AnyWorld = ConstantWorld | GbmWorld | JumpDiffusionWorld | GarchWorld | HistoricalWorld
+
+
+class Asset(Protocol):
+    """What the world needs to know of a contract."""
+
+    @property
+    def name(self) -> str:
+        """Unique name: it keys the contract's random streams."""
+
+    @property
+    def initial_price(self) -> int:
+        """Price at step 0, ticks."""
+
+    @property
+    def tick_size(self) -> float:
+        """Price units per tick."""
+
+    @property
+    def max_price(self) -> int:
+        """Largest price, ticks."""
+
+
+@dataclass(frozen=True)
+class WorldPaths:
+    """The exogenous paths of a run; row t is the state after t steps.
+
+    Attributes:
+        value: float64[steps + 1, C], value in ticks.
+        index: int64[steps + 1, C], index as published by the oracle, sub-ticks.
+        activity: float64[steps + 1], activity factor of mean one.
+        day: int32[steps + 1], trading day that the step belongs to; the day's last step is its close.
+        dates: ISO date of each day of a historical world, else ``None``.
+        sources: origin of each contract's series in a historical world.
+    """
+
+    value: np.ndarray
+    index: np.ndarray
+    activity: np.ndarray
+    day: np.ndarray
+    dates: tuple[str, ...] | None = None
+    sources: tuple[SeriesSource, ...] = ()
+
+    def closes(self, steps_per_day: int) -> np.ndarray:
+        """Value at the start and at the close of each whole day, float64[days + 1, C]."""
+        return self.value[::steps_per_day]
+
+
+def build_world(
+    config: AnyWorld,
+    contracts: Sequence[Asset],
+    steps: int,
+    dt_seconds: float,
+    steps_per_day: int,
+    seed: int,
+    events: Iterable[WorldEvent] = (),
+) -> WorldPaths:
+    """Make all exogenous paths of a run.
+
+    A contract's draws are keyed by its name, so they stay the same when contracts are added after it. Contract c is
+    correlated with those before it in the list by a Cholesky factor.
+
+    Args:
+        config: the ``[world]`` table.
+        contracts: the contracts, in the order of the market.
+        steps: steps of the run.
+        dt_seconds: simulated seconds per step.
+        steps_per_day: steps in a trading day.
+        seed: seed of the run.
+        events: scripted events; a path differs from the unscripted one only from an event's step onwards.
+
+    Raises:
+        ConfigError: the configuration does not fit the contracts or the run, a price file is bad, or a path leaves
+            the prices that a contract can have.
+    """
+    names = [contract.name for contract in contracts]
+    events = tuple(events)
+    check_events(events, steps, names)
+    factor = volatility_factors(events, steps)
+    value = np.empty((steps + 1, len(contracts)))
+    dates: tuple[str, ...] | None = None
+    sources: tuple[SeriesSource, ...] = ()
+    if isinstance(config, HistoricalWorld):
+        dates, sources = _replay(config, contracts, steps_per_day, seed, factor, value)
+    elif isinstance(config, ConstantWorld):
+        value[:] = _initial_prices(contracts)
+    else:
+        _simulate(config, contracts, steps_per_day, seed, factor, value)
+    for event in events:
+        if isinstance(event, ValueJump):
+            for c, name in enumerate(names):
+                if event.contract in (None, name):
+                    paths.scale_from(value, c, event.step, float(event.log_size))
+    _check_range(value, contracts)
+    return WorldPaths(
+        value=value,
+        index=_index(config.oracle, value, dt_seconds),
+        activity=_activity(config.activity, steps, dt_seconds, seed),
+        day=(np.maximum(np.arange(steps + 1) - 1, 0) // steps_per_day).astype(np.int32),
+        dates=dates,
+        sources=sources,
+    )
+
+
+def _streams(contracts: Sequence[Asset]) -> np.ndarray:
+    return np.array([stream(f"world.value.{contract.name}") for contract in contracts], np.int64)
+
+
+def _initial_prices(contracts: Sequence[Asset]) -> np.ndarray:
+    return np.array([contract.initial_price for contract in contracts], np.float64)
+
+
+def _per_contract(key: str, value: Any, count: int) -> np.ndarray:
+    """One number for all contracts or a list with one each, as float64[C]."""
+    if isinstance(value, list):
+        if len(value) != count:
+            raise ConfigError.of(f"world.{key}", value, f"one number, or a list of {count} (one for each contract)")
+        return np.array(value, np.float64)
+    return np.full(count, float(value))
+
+
+def _correlation_factor(correlation: Any, count: int) -> np.ndarray:
+    """Lower Cholesky factor of a correlation given as one number or as a matrix."""
+    allowed = f"one number, or a symmetric positive definite {count} x {count} matrix with ones on its diagonal"
+    if isinstance(correlation, list):
+        if [len(row) for row in correlation] != [count] * count:
+            raise ConfigError.of("world.correlation", correlation, allowed)
+        matrix = np.array(correlation, np.float64)
+        if not (np.array_equal(matrix, matrix.T) and np.all(np.diag(matrix) == 1.0)):
+            raise ConfigError.of("world.correlation", correlation, allowed)
+    else:
+        matrix = np.full((count, count), float(correlation))
+        np.fill_diagonal(matrix, 1.0)
+    lower = np.empty((count, count))
+    if not paths.cholesky(matrix, lower):
+        if not isinstance(correlation, list) and count > 1:
+            allowed = f"a number between {-1 / (count - 1):g} and 1, both excluded"
+        raise ConfigError.of("world.correlation", correlation, allowed)
+    return lower
+
+
+def _simulate(
+    config: GbmWorld | JumpDiffusionWorld | GarchWorld,
+    contracts: Sequence[Asset],
+    steps_per_day: int,
+    seed: int,
+    factor: np.ndarray,
+    value: np.ndarray,
+) -> None:
+    count = len(contracts)
+    streams = _streams(contracts)
+    lower = _correlation_factor(config.correlation, count)
+    volatility = _per_contract("volatility", config.volatility, count)
+    drift = _per_contract("drift", config.drift, count) / steps_per_day
+    alpha, beta, period = 0.0, 0.0, 1
+    if isinstance(config, GarchWorld):
+        alpha, beta = float(config.alpha), float(config.beta)
+        period = steps_per_day if config.frequency == "day" else 1
+    variance = volatility * volatility * period / steps_per_day
+    weights = np.full(count, alpha), np.full(count, beta)
+    increments = np.zeros_like(value)
+    paths.diffusion(seed, streams, lower, variance, *weights, period, drift, factor, increments)
+    if isinstance(config, JumpDiffusionWorld):
+        intensity = _per_contract("jumps_per_day", config.jumps_per_day, count) / steps_per_day
+        mean = _per_contract("jump_mean", config.jump_mean, count)
+        deviation = _per_contract("jump_volatility", config.jump_volatility, count)
+        shared = stream("world.jumps") if config.common_jumps else -1
+        paths.jumps(seed, streams, shared, lower, intensity, mean, deviation, increments)
+    paths.accumulate(_initial_prices(contracts), increments, value)
+
+
+def _replay(
+    config: HistoricalWorld,
+    contracts: Sequence[Asset],
+    steps_per_day: int,
+    seed: int,
+    factor: np.ndarray,
+    value: np.ndarray,
+) -> tuple[tuple[str, ...], tuple[SeriesSource, ...]]:
+    """Fill ``value`` with the replayed series; returns the dates of its days and the origin of the series."""
+    count, steps = len(contracts), len(value) - 1
+    series, sources = load_series(config, [contract.name for contract in contracts])
+    days = len(series[0].dates) - 1
+    if steps > days * steps_per_day:
+        allowed = f"at most {days * steps_per_day}: {days} trading days of {steps_per_day} steps"
+        raise ConfigError.of("market.steps", steps, allowed, file=series[0].source)
+    closes = np.empty((days + 1, count))
+    span = np.empty((days, count))
+    for c, (contract, prices) in enumerate(zip(contracts, series, strict=True)):
+        closes[:, c] = _in_ticks(config, contract, prices.close)
+        span[:, c] = prices.span[1:]
+    variance = np.empty((days, count))
+    if config.intraday_volatility is None:
+        paths.daily_variance(closes, span, _HALF_WINDOW_DAYS, variance)
+    else:
+        variance[:] = _per_contract("intraday_volatility", config.intraday_volatility, count) ** 2
+    variance *= float(config.intraday_scale) ** 2
+    known = config.correlation is not None
+    lower = _correlation_factor(config.correlation, count) if known else _estimated_factor(closes)
+    paths.bridge(seed, _streams(contracts), lower, closes, variance, steps_per_day, factor, value)
+    used = -(-steps // steps_per_day)
+    return series[0].dates[1 : used + 1], tuple(sources)
+
+
+def _in_ticks(config: HistoricalWorld, contract: Asset, close: np.ndarray) -> np.ndarray:
+    if config.scaling == "initial_price":
+        scaled: np.ndarray = close / close[0] * contract.initial_price
+        return scaled
+    ticks: np.ndarray = close / contract.tick_size
+    if abs(ticks[0] - contract.initial_price) > 0.5:
+        allowed = f"{round(float(ticks[0]))}, the first close in ticks (world.scaling is tick_size)"
+        raise ConfigError.of(f"contracts.{contract.name}.initial_price", contract.initial_price, allowed)
+    return ticks
+
+
+def _estimated_factor(closes: np.ndarray) -> np.ndarray:
+    """Cholesky factor of the correlation of daily returns, drawn in slightly where two series are the same."""
+    count = closes.shape[1]
+    matrix = np.empty((count, count))
+    paths.return_correlation(closes, matrix)
+    lower = np.empty((count, count))
+    if not paths.cholesky(matrix, lower):
+        matrix = (1.0 - 1e-6) * matrix + 1e-6 * np.eye(count)
+        paths.cholesky(matrix, lower)
+    return lower
+
+
+def _check_range(value: np.ndarray, contracts: Sequence[Asset]) -> None:
+    problems = []
+    for c, contract in enumerate(contracts):
+        low, high = float(value[:, c].min()), float(value[:, c].max())
+        if not low >= 1.0:
+            allowed = f"a higher price in ticks: the value falls to {low:.3g} ticks"
+            problems.append(Problem("", f"contracts.{contract.name}.initial_price", contract.initial_price, allowed))
+        if not high <= contract.max_price:
+            allowed = f"more than {high:.6g}, the highest value in ticks"
+            problems.append(Problem("", f"contracts.{contract.name}.max_price", contract.max_price, allowed))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _index(config: Oracle, value: np.ndarray, dt_seconds: float) -> np.ndarray:
+    index = np.empty(value.shape, np.int64)
+    latency = round(config.latency_seconds / dt_seconds)
+    interval = max(1, round(config.update_seconds / dt_seconds))
+    paths.oracle(value, latency, interval, float(config.deviation), index)
+    return index
+
+
+def _activity(config: Activity, steps: int, dt_seconds: float, seed: int) -> np.ndarray:
+    activity = np.ones(steps + 1)
+    if config.deviation > 0:
+        decay = np.array([exp(-dt_seconds / constant) for constant in config.time_constants_seconds])
+        paths.log_activity(seed, stream("world.activity"), decay, float(config.deviation), activity)
+    return activity

@@ -1,0 +1,72 @@
+"""Each compiled decision says the same as its readable definition: message by message, column by column."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from agents import arbitrageurs, fundamentalists, hedgers, leveraged, liquidators, liquidity, market_makers, noise
+from agents import spread_traders as spreads
+from agents.desk import Desk
+from sim.kernels.state import BUY, M_BIDS, M_MESSAGES, SELL, copy_of
+from tests.agents import rig
+
+CASES = {
+    "latent": ("latent", {"count": 7}, liquidity.decide, 1),
+    "latent-value-centred": ("latent", {"count": 7, "value_centred": True, "concentration": 2}, liquidity.decide, 1),
+    "noise": ("noise", {"count": 9}, noise.decide, 1),
+    "noise-limits": ("noise", {"count": 9, "walk_ticks": 2, "arrivals": 12}, noise.decide, 1),
+    "fundamentalists": ("fundamentalists", {"count": 60, "period": 3}, fundamentalists.decide, 1),
+    "hedgers": ("hedgers", {"count": 60, "period": 3, "child_lots": 9, "mean_lots": 4}, hedgers.decide, 1),
+    "market_makers": ("market_makers", {"count": 8, "period": 2}, market_makers.decide, 1),
+    "trend_followers": ("trend_followers", {"count": 300, "period": 4, "attention": 0.4}, leveraged.follow, 1),
+    "leverage_targeters": ("leverage_targeters", {"count": 100, "period": 4}, leveraged.rebalance, 1),
+    "spread_traders": ("spread_traders", {"count": 60, "period": 3, "other": "C1"}, spreads.decide, 2),
+    "spread_traders-reversed": ("spread_traders", {"contract": "C1", "other": "C0", "period": 1}, spreads.decide, 2),
+    "value_arbitrageurs": ("value_arbitrageurs", {"count": 20, "period": 2}, arbitrageurs.decide, 1),
+    "liquidators": ("liquidators", {"count": 20, "period": 2}, liquidators.decide, 1),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_compiled_decision_equals_the_readable_one(case: str) -> None:
+    kind, params, readable, contracts = CASES[case]
+    rng = np.random.default_rng(20)
+    seen: Counter[tuple[int, ...]] = Counter()
+    bids = 0
+    for seed in range(60):
+        compiled, (population,) = rig.market([(kind, params)], contracts=contracts, seed=seed)
+        rig.randomise(compiled, rng)
+        plain = copy_of(compiled)
+        population.decide(compiled, 0)
+        desk = Desk(plain, 0, population)
+        readable(desk)
+        assert rig.sent(compiled) == [tuple(message) for message in desk.messages]
+        offers = np.asarray(compiled.bids)[: int(compiled.meta[M_BIDS])]
+        names = ("account", "contract", "side", "lots", "discount")
+        assert [tuple(int(row[name]) for name in names) for row in offers] == [tuple(bid) for bid in desk.bids]
+        np.testing.assert_array_equal(compiled.trader_ints, plain.trader_ints)
+        np.testing.assert_array_equal(compiled.trader_floats, plain.trader_floats)
+        for message in desk.messages:
+            seen[message.kind, message.side, message.flags] += 1
+        bids += len(desk.bids)
+        assert plain.meta[M_MESSAGES] == 0
+    sides = {side for _, side, _ in seen}
+    assert {BUY, SELL} <= sides, f"the random states never exercised both sides: {seen}"
+    assert (bids > 0) == (kind == "liquidators")
+
+
+@pytest.mark.parametrize("kind", ["trend_followers", "leverage_targeters"])
+def test_leveraged_decisions_open_and_reduce(kind: str) -> None:
+    """The states of the comparison above reach both branches."""
+    rng = np.random.default_rng(3)
+    flags: Counter[int] = Counter()
+    extra = {"attention": 0.5} if kind == "trend_followers" else {}
+    for seed in range(20):
+        state, (population,) = rig.market([(kind, {"count": 600, "period": 2} | extra)], seed=seed)
+        rig.randomise(state, rng)
+        population.decide(state, 0)
+        flags.update(message[5] for message in rig.sent(state))
+    assert flags[0] > 20 and flags[1] > 20
