@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 
 RUNS = (
-    ("run", "calm", "--seed", "7", "--set", "market.steps=600"),
+    ("run", "calm", "--seed", "7", "--set", "market.steps=600", "--set", "market.burn_in=0"),
     ("run", "shock", "--seed", "7"),
-    ("run", "crisis-2008", "--seed", "7", "--set", "market.steps=800"),
+    ("run", "crisis-2008", "--seed", "7"),
     ("compare", "shock", "--margin", "static,dynamic,portfolio,isolated", "--seeds", "2", "--jobs", "2"),
 )
 

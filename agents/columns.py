@@ -36,7 +36,7 @@ class PopulationParams(BaseModel):
         1000.0, gt=0, description="deposit per trader, as the number of lots whose full value it pays at step 0"
     )
     outside_lots: float = Field(
-        0.0, ge=0, description="cash per trader outside the exchange that can meet margin calls, in lots as capital_lots"
+        0.0, ge=0, description="cash per trader outside the exchange that can meet margin calls, lots as above"
     )
 
 

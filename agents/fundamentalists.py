@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import floor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -61,7 +61,7 @@ class Fundamentalists(Population):
     View = Fundamentalist
     PARAMS = kernels.PARAMS
     FLOATS = kernels.FLOATS
-    decide: Any = staticmethod(kernels.decide)
+    decide: ClassVar[Any] = staticmethod(kernels.decide)
 
     def values(self, setup: PopulationSetup) -> Mapping[str, float]:
         """Parameters of the kernel."""

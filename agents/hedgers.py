@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import floor, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -63,7 +63,7 @@ class Hedgers(Population):
     View = Hedger
     PARAMS = kernels.PARAMS
     FLOATS = kernels.FLOATS
-    decide: Any = staticmethod(kernels.decide)
+    decide: ClassVar[Any] = staticmethod(kernels.decide)
 
     def values(self, setup: PopulationSetup) -> Mapping[str, float]:
         """Parameters of the kernel."""

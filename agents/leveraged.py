@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -66,7 +66,7 @@ class TrendFollowerParams(LeveragedParams):
     bias: float = Field(0.25, description="added to every signal; positive: more longs")
     open_z: float = Field(0.8, ge=0, description="signal beyond which a position is opened")
     exit_z: float = Field(1.0, ge=0, description="signal against the position beyond which it is closed")
-    attention: float = Field(0.05, gt=0, lt=1, description="probability per decision that a flat trader considers to open")
+    attention: float = Field(0.05, gt=0, lt=1, description="probability per decision that a flat trader may open")
 
     @model_validator(mode="after")
     def _horizons(self) -> TrendFollowerParams:
@@ -196,7 +196,7 @@ class TrendFollowers(_Leveraged):
     View = TrendFollower
     PARAMS = kernels.PARAMS
     INTS = kernels.INTS
-    decide: Any = staticmethod(kernels.follow)
+    decide: ClassVar[Any] = staticmethod(kernels.follow)
 
     def values(self, setup: PopulationSetup) -> Mapping[str, float]:
         """Parameters of the kernel."""
@@ -222,7 +222,7 @@ class LeverageTargeters(_Leveraged):
     View = LeverageTargeter
     PARAMS = kernels.TARGETER_PARAMS
     INTS = kernels.TARGETER_INTS
-    decide: Any = staticmethod(kernels.rebalance)
+    decide: ClassVar[Any] = staticmethod(kernels.rebalance)
 
     def values(self, setup: PopulationSetup) -> Mapping[str, float]:
         """Parameters of the kernel."""

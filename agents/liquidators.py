@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -75,7 +75,7 @@ class Liquidators(Population):
     Params = LiquidatorParams
     View = ViewAgent
     PARAMS = kernels.PARAMS
-    decide: Any = staticmethod(kernels.decide)
+    decide: ClassVar[Any] = staticmethod(kernels.decide)
 
     def values(self, setup: PopulationSetup) -> Mapping[str, float]:
         """Parameters of the kernel."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import floor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -34,7 +34,7 @@ class LatentParams(PopulationParams):
     arrivals: float = Field(8.0, ge=0, le=500, description="mean number of orders per step, all accounts together")
     depth_ticks: int = Field(2000, ge=1, le=10_000_000, description="farthest distance from the centre, ticks")
     concentration: int = Field(
-        1, ge=1, le=8, description="distance is depth_ticks x u ** concentration: 1 is uniform, more is nearer the centre"
+        1, ge=1, le=8, description="distance is depth_ticks x u ** concentration: 1 is uniform, more is nearer"
     )
     size_mean: float = Field(10.0, gt=0, description="mean of the lognormal order size, lots")
     size_sigma: float = Field(0.8, ge=0, le=3, description="standard deviation of the logarithm of size")
@@ -58,7 +58,9 @@ def decide(desk: Desk) -> None:
         distance = 1 + int(reach * p.depth_ticks)
         # distance 1 is the best price that cannot cross, whether the mid lies on a tick or between two
         price = -(-centre // 16) - distance if is_buy else centre // 16 + distance
-        if not lowest <= price <= highest:
+        # the band binds the aggressive side only; a passive order may stand as far away as the book reaches
+        within = 1 <= price <= highest if is_buy else lowest <= price <= desk.quote.max_price
+        if not within:
             continue
         size = keyed.lognormal_of(realmath.normal_quantile(u_size), p.size_mu, p.size_sigma)
         lots = max(int(size + 0.5), 1)
@@ -78,7 +80,7 @@ class LatentLiquidity(Population):
 
     Params = LatentParams
     PARAMS = kernels.PARAMS
-    decide: Any = staticmethod(kernels.decide)
+    decide: ClassVar[Any] = staticmethod(kernels.decide)
 
     def values(self, setup: PopulationSetup) -> Mapping[str, float]:
         """Parameters of the kernel."""

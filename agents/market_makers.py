@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import floor, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from agents.columns import Population, PopulationParams, ViewAgent
 from agents.desk import Desk
 from agents.kernels import market_makers as kernels
+from agents.kernels.rows import DRAW_ROW
 from agents.registry import register
 from sim.kernels.state import CANCEL_ALL, CLOSED, M_MAKERS_WITHDRAWN_UNTIL, POST_ONLY
 
@@ -56,13 +57,18 @@ def decide(desk: Desk) -> None:
             continue
         inventory = maker.lots()
         centre = quote.mid - p.skew * half_spread * inventory / p.inventory_lots
-        for side, nearest, room in (
+        quotes = [
             (1, floor(centre - half_spread), int(p.inventory_lots) - inventory),
             (-1, -floor(-centre - half_spread), int(p.inventory_lots) + inventory),
-        ):
+        ]
+        # a maker's messages arrive in its own order, so the side sent first stands longer and trades more: draw it
+        if desk.uniform(DRAW_ROW, desk.step, maker.row) < 0.5:
+            quotes.reverse()
+        for side, nearest, room in quotes:
             for level in range(int(p.levels)):
                 price = nearest - side * level * int(p.level_ticks)
-                lots = min(int((p.first_lots + level * p.more_lots) * size_factor + 0.5), room)
+                size = int((p.first_lots + level * p.more_lots) * size_factor + 0.5)
+                lots = min(max(size, 1), room)  # a maker who quotes at all quotes a lot
                 if lots <= 0 or not 1 <= price <= quote.max_price:
                     break
                 desk.send(maker, side * lots, tif=POST_ONLY, price=price)
@@ -76,7 +82,7 @@ class MarketMakers(Population):
     Params = MarketMakerParams
     View = ViewAgent
     PARAMS = kernels.PARAMS
-    decide: Any = staticmethod(kernels.decide)
+    decide: ClassVar[Any] = staticmethod(kernels.decide)
 
     def values(self, setup: PopulationSetup) -> Mapping[str, float]:
         """Parameters of the kernel."""

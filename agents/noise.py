@@ -2,13 +2,15 @@
 
 Every row is one trader with one parent order of Pareto length at a time; a child order picks a row at random and takes
 its sign (Lillo, Mike & Farmer 2005, Physical Review E 71:066122). The rate of children follows the exogenous activity.
-A child takes at most what rests at the best price, so that noise alone does not walk the book.
+A child takes at most what rests at the best price as seen at the start of the step, and by default its limit is that
+price, so that noise alone does not walk the book. With market orders instead, children of one step that arrive one
+after another empty several levels, and volume and volatility are much larger.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -35,7 +37,7 @@ class NoiseParams(PopulationParams):
     parent_exponent: float = Field(1.5, gt=1, le=10, description="tail exponent of the number of children of a parent")
     parent_longest: int = Field(100_000, ge=1, description="most children of a parent")
     walk_ticks: int = Field(
-        -1, ge=-1, description="children are limit orders this far through the best price; -1: market orders"
+        0, ge=-1, description="children are limit orders this far through the best price; -1: market orders"
     )
 
 
@@ -81,7 +83,7 @@ class NoiseTakers(Population):
     View = NoiseTaker
     PARAMS = kernels.PARAMS
     INTS = kernels.INTS
-    decide: Any = staticmethod(kernels.decide)
+    decide: ClassVar[Any] = staticmethod(kernels.decide)
 
     def values(self, setup: PopulationSetup) -> Mapping[str, float]:
         """Parameters of the kernel."""

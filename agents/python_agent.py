@@ -178,8 +178,8 @@ class PythonTrader(mesa.Agent):
         own = sorted(set(vars(self)) - self._own_from)
         if own:
             raise ForkError(
-                f"{type(self).__name__} keeps {', '.join(own)}; a market with it can be forked or stored once the class "
-                "has a state_dict() that returns what must be copied"
+                f"{type(self).__name__} keeps {', '.join(own)}; a market with it can be forked or stored once the "
+                "class has a state_dict() that returns what must be copied"
             )
         return {}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import floor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -100,7 +100,7 @@ class SpreadTraders(Population):
     View = SpreadTrader
     PARAMS = kernels.PARAMS
     FLOATS = kernels.FLOATS
-    decide: Any = staticmethod(kernels.decide)
+    decide: ClassVar[Any] = staticmethod(kernels.decide)
 
     def __init__(self, name: str, params: PopulationParams, market: MarketInfo) -> None:
         """Find the second leg."""

@@ -79,7 +79,7 @@ def events(
     reader.unique("events")
     found: list[EventBase] = []
     steps: dict[str, int] = {}
-    names = [contract.name for contract in contracts]
+    names = [str(entry.get("name")) for entry in reader.entries("contracts")]
     known = [str(entry.get("name", entry.get("kind"))) for entry in reader.entries("populations")]
     for index, entry in enumerate(reader.entries("events")):
         key = f"events.{entry.get('name', index)}"

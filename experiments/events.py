@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from datetime import date
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from experiments.sections import Count, Name, Number, Positive, Rate, Section, Steps
 
@@ -19,6 +20,11 @@ class EventBase(Section):
     at_date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] | None = Field(
         None, description="at the start of this trading day of a historical world, YYYY-MM-DD"
     )
+
+    @field_validator("at_date", mode="before")
+    @classmethod
+    def _accept_toml_dates(cls, value: Any) -> Any:
+        return value.isoformat() if type(value) is date else value
 
     def given_times(self) -> list[str]:
         """The keys that say when, as far as they are given."""

@@ -56,6 +56,7 @@ class Moment:
         open_interest_value: minor units, at mark.
         depth_bid: lots resting within 5 % below, per contract.
         liquidatable: long lots that a fall of all marks by 5 % makes liquidatable, per contract.
+        leveraged: lots, long and short, of accounts that hold more than they own (positions worth more than equity).
     """
 
     step: int
@@ -64,6 +65,7 @@ class Moment:
     open_interest_value: float
     depth_bid: NDArray[np.int64]
     liquidatable: NDArray[np.int64]
+    leveraged: float
 
     @property
     def r0(self) -> float:
@@ -85,7 +87,19 @@ def moment(market: Market) -> Moment:
         open_interest_value=float(sum((open_interest * quotes["mark"] * tick_value) >> 4)),
         depth_bid=np.asarray(view.depth_bid, np.int64).copy(),
         liquidatable=liquidatable_lots(market),
+        leveraged=leveraged_lots(market),
     )
+
+
+def leveraged_lots(market: Market) -> float:
+    """Lots, long and short, of traders whose positions are worth more than their equity: what liquidations can reach."""
+    from sim.kernels.state import M_TRADERS
+
+    state = market.state
+    lots = state.positions["lots"][: int(state.meta[M_TRADERS])]
+    value = np.abs((lots * state.quotes["mark"] * state.contracts["tick_value"]) >> 4).sum(axis=1)
+    held = np.flatnonzero(value)
+    return float(sum(np.abs(lots[a]).sum() for a in held if value[a] > market.equity(int(a))))
 
 
 def liquidatable_lots(market: Market, fall: float = NEAR) -> NDArray[np.int64]:
@@ -176,10 +190,16 @@ def outcomes(
         value = at_event.open_interest_value
         found["r0_event"] = at_event.r0
         found["open_interest_event"] = open_interest
+        found["leveraged_lots_event"] = at_event.leveraged
+        found["liquidated_leveraged_share"] = _share(found["liquidated_lots"], at_event.leveraged)
         found["depth_bid_event"] = float(at_event.depth_bid.sum())
         found["bad_debt_bp"] = 1e4 * found["bad_debt"] / value if value else float("nan")
-    found["liquidated_share"] = found["liquidated_lots"] / open_interest if open_interest else 0.0
+    found["liquidated_share"] = _share(found["liquidated_lots"], open_interest)
     return found
+
+
+def _share(lots: float, whole: float) -> float:
+    return lots / whole if whole else 0.0
 
 
 def incidence(

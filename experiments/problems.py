@@ -66,41 +66,51 @@ def from_validation(
         file: the file it came from.
         prefix: dotted key of the table, empty at the top.
     """
-    problems: list[Problem] = []
+    problems: dict[str, Problem] = {}
     for item in error.errors(include_url=False):
-        location = item["loc"]
-        kind = item["type"]
-        key = ".".join(part for part in (prefix, dotted(location, given)) if part)
+        location, kind = item["loc"], item["type"]
+        here = dotted(location, given, missing=kind == "missing")
+        key = ".".join(part for part in (prefix, here) if part)
+        value = item["input"]
         if kind == "extra_forbidden":
-            siblings = _field_names(model, location[:-1], given)
             word = str(location[-1])
-            problems.append(Problem(file, key, item["input"], f"no such key; {_keys(word, siblings)}"))
+            allowed = f"no such key; {_keys(word, _field_names(model, location[:-1]))}"
         elif kind == "missing":
-            problems.append(Problem(file, key, None, f"this key must be given{_description(model, location, given)}"))
+            value, allowed = None, f"this key must be given{_description(model, location)}"
         else:
-            allowed = _allowed(kind, item.get("ctx", {}), item["msg"], item["input"])
-            problems.append(Problem(file, key, _shown(item["input"]), allowed))
-    return problems
+            value, allowed = _shown(value), _allowed(kind, item.get("ctx", {}), item["msg"], value)
+        if key in problems:  # each member of a union complains for itself
+            before = problems[key].allowed
+            allowed = before if allowed in before else f"{before}, or {allowed}"
+        problems[key] = Problem(file, key, value, allowed)
+    return list(problems.values())
 
 
-def dotted(location: Iterable[int | str], given: Any) -> str:
-    """A location as the dotted key of ``--set``: entries of lists of tables go by their ``name``."""
+def dotted(location: Iterable[int | str], given: Any, *, missing: bool = False) -> str:
+    """A location as the dotted key of ``--set``.
+
+    Entries of lists of tables go by their ``name``; names of types, which stand in a location where a union was tried,
+    are left out.
+
+    Args:
+        location: keys and positions, as pydantic gives them.
+        given: what was validated.
+        missing: the last key is one that is not there.
+    """
     parts: list[str] = []
     here = given
-    for part in location:
-        if isinstance(part, int):
-            entry = here[part] if isinstance(here, list) and part < len(here) else None
-            name = entry.get("name") if isinstance(entry, Mapping) else None
-            parts.append(str(name) if isinstance(name, str) else str(part))
-            here = entry
-        elif isinstance(here, Mapping) and (part in here or not parts):
-            parts.append(part)
-            here = here.get(part)
-        elif isinstance(here, Mapping) and part in (here.get("kind"), here.get("name")):
-            continue  # the tag of a tagged union stands in the location, not in the file
-        else:
-            parts.append(part)
-            here = None
+    path = list(location)
+    for depth, part in enumerate(path):
+        last = depth == len(path) - 1
+        if isinstance(here, list) and isinstance(part, int) and part < len(here):
+            here = here[part]
+            name = here.get("name") if isinstance(here, Mapping) else None
+            parts.append(name if isinstance(name, str) else str(part))
+        elif isinstance(here, Mapping) and part in here:
+            parts.append(str(part))
+            here = here[part]
+        elif isinstance(here, Mapping) and missing and last:
+            parts.append(str(part))
     return ".".join(parts)
 
 
@@ -130,25 +140,19 @@ def _allowed(kind: str, context: Mapping[str, Any], message: str, value: Any) ->
     return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
 
 
-def _walk(model: type[BaseModel], location: Iterable[int | str], given: Any) -> type[BaseModel] | None:
+def _walk(model: type[BaseModel], location: Iterable[int | str]) -> type[BaseModel] | None:
     """The model that stands at a location, as far as annotations tell."""
-    current: Any = model
+    current: type[BaseModel] = model
     for part in location:
         if isinstance(part, int):
             continue
-        if isinstance(current, list):  # a union: the tag chooses
-            current = next((m for m in current if part in _tags(m)), None)
-            continue
-        if not (isinstance(current, type) and issubclass(current, BaseModel)) or part not in current.model_fields:
+        if part not in current.model_fields:
             return None
         members = list(_models(current.model_fields[part].annotation))
-        current = members[0] if len(members) == 1 else members
-    return current if isinstance(current, type) and issubclass(current, BaseModel) else None
-
-
-def _tags(model: type[BaseModel]) -> tuple[str, ...]:
-    field = model.model_fields.get("kind")
-    return tuple(getattr(field.annotation, "__args__", ())) if field is not None else ()
+        if len(members) != 1:
+            return None
+        current = members[0]
+    return current
 
 
 def _models(annotation: Any) -> Iterable[type[BaseModel]]:
@@ -158,12 +162,12 @@ def _models(annotation: Any) -> Iterable[type[BaseModel]]:
         yield from _models(part)
 
 
-def _field_names(model: type[BaseModel], location: Iterable[int | str], given: Any) -> list[str]:
-    found = _walk(model, location, given)
-    return [field.alias or name for name, field in found.model_fields.items()] if found is not None else []
+def _field_names(model: type[BaseModel], location: Iterable[int | str]) -> list[str]:
+    found = _walk(model, location)
+    return list(found.model_fields) if found is not None else []
 
 
-def _description(model: type[BaseModel], location: tuple[int | str, ...], given: Any) -> str:
-    owner = _walk(model, location[:-1], given)
+def _description(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    owner = _walk(model, location[:-1])
     field = owner.model_fields.get(str(location[-1])) if owner is not None else None
     return f" ({field.description})" if field is not None and field.description else ""

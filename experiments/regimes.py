@@ -81,7 +81,8 @@ def _moved(problem: Problem, where: str, file: str) -> Problem:
 def _hinted(problem: Problem, known: Iterable[str], contracts: Sequence[str]) -> Problem:
     """The problem of an unknown key with what was probably meant."""
     word = problem.key.rpartition(".")[2]
-    hint = "" if word in known else did_you_mean(word, [*known, *contracts])
+    names = [*known, *contracts]
+    hint = "" if word in names else did_you_mean(word, names)
     return Problem(problem.file, problem.key, problem.value, problem.allowed + hint)
 
 

@@ -35,6 +35,8 @@ POWER = 0.8
 GENERATOR_SEED = 20_081_015
 """Seed of the resampling generator."""
 
+_BATCH = 2_000_000  # resampled values held at a time
+
 Values = Mapping[str, Mapping[str, ArrayLike]]
 """Regime -> measure -> one value per seed, seeds in the same order everywhere."""
 
@@ -70,6 +72,7 @@ def _bootstrap(
                 samples,
                 statistic,
                 n_resamples=resamples,
+                batch=max(1, _BATCH // samples[0].size),
                 vectorized=True,
                 paired=len(samples) > 1,
                 axis=-1,
@@ -142,6 +145,7 @@ def sign_flip_test(differences: ArrayLike, *, resamples: int = RESAMPLES) -> flo
         permutation_type="samples",
         vectorized=True,
         n_resamples=resamples,
+        batch=max(1, _BATCH // sample.size),
         alternative="two-sided",
         rng=np.random.default_rng(GENERATOR_SEED),
     )

@@ -74,7 +74,7 @@ def cascade_lines(result: Mapping[str, Any]) -> list[str]:
         result: what :func:`experiments.studies.cascades.measure` gives.
     """
     rows = [["R0 aimed at", "R0 measured", "drawdown multiplier", "fall with, %", "fall without, %",
-             "liquidated share of open interest, %", "P(share > 30 %)"]]  # fmt: skip
+             "liquidated share of leveraged lots, %", "P(share > 30 %)"]]  # fmt: skip
     percent, plain = scale_of("fraction"), scale_of("number")
     for entry in result["cascades"]:
         ratio = entry["multiplier"]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from margin.registry import Plugin, Preset, create, load_plugin, params_model, presets, regimes, register
 
 if TYPE_CHECKING:
-    from margin.model import Rule, scaled
+    from margin.model import Rule
     from margin.netting import charge
     from margin.parameters import Parameters
     from sim.interfaces import Requirement
@@ -34,12 +34,10 @@ __all__ = [
     "presets",
     "regimes",
     "register",
-    "scaled",
 ]
 
 _LAZY = {
     "Rule": "margin.model",
-    "scaled": "margin.model",
     "charge": "margin.netting",
     "Parameters": "margin.parameters",
     "Requirement": "sim.interfaces",

@@ -35,8 +35,10 @@ class SeriesParameters(Parameters):
 
 
 def _shape(value: Any) -> str:
-    known = isinstance(value, SeriesParameters) or not isinstance(value, dict)
-    return "series" if known or not value.keys().isdisjoint({"dataset", "path"}) else "series by contract"
+    tables = (
+        isinstance(value, dict) and value and all(isinstance(item, (dict, SeriesParameters)) for item in value.values())
+    )
+    return "series by contract" if tables else "series"
 
 
 if TYPE_CHECKING:

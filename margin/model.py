@@ -36,7 +36,7 @@ from margin.scenarios import ScenarioParameters, grid, joint_moves, write_scenar
 from sim.contracts import ContractTable
 from sim.errors import ConfigError
 from sim.interfaces import MarketView, ModelState, PortfolioView, Requirement, RiskParameters
-from sim.kernels.state import MODEL_PARAMS, MODEL_STATE, RATE_ONE
+from sim.kernels.state import MODEL_PARAMS, MODEL_STATE
 
 Rates = Literal["fixed", "volatility"]
 Netting = Literal["cross", "isolated", "scenarios"]
@@ -166,25 +166,3 @@ class ComposedRule(Rule):
         self.requirement_kernel = _KERNELS[netting]
         self.index_valid = netting != "scenarios"
         super().__init__(**params)
-
-
-def scaled(risk: RiskParameters, scale: float) -> RiskParameters:
-    """Risk parameters times the equal-mean factor of a fork, for models that publish in Python.
-
-    Args:
-        risk: as published.
-        scale: factor on both rates and on scenario profits.
-    """
-    if scale == 1.0:
-        return risk
-
-    def rates(units: np.ndarray) -> np.ndarray:
-        return np.clip(np.floor(units * scale + 0.5), 1, RATE_ONE).astype(np.int64)
-
-    return RiskParameters(
-        rate_initial=rates(risk.rate_initial),
-        rate_maintenance=rates(risk.rate_maintenance),
-        scenario_pnl=np.trunc(risk.scenario_pnl * scale).astype(np.int64),
-        scenario_weight=risk.scenario_weight,
-        initial_factor=risk.initial_factor,
-    )

@@ -30,6 +30,7 @@ from margin.kernels.columns import (
     S_LOG_MARK,
     S_MAINTENANCE,
     S_STARTED,
+    S_STEP,
     S_VARIANCE,
     VOLATILITY,
 )
@@ -242,7 +243,7 @@ def publish_rates(params: np.ndarray, memory: np.ndarray, step: int, mark: np.nd
     if params[0, P_RATES] == FIXED:
         memory[:, S_INITIAL] = params[:, P_INITIAL]
         memory[:, S_MAINTENANCE] = params[:, P_MAINTENANCE]
-    else:
+    elif first or step != int(memory[0, S_STEP]):
         log_mark = np.array([ln(float(price)) for price in mark])
         if first:
             memory[:, S_LOG_MARK] = log_mark
@@ -258,3 +259,4 @@ def publish_rates(params: np.ndarray, memory: np.ndarray, step: int, mark: np.nd
             maintenance = np.maximum(np.floor(base * params[:, P_RATIO] + 0.5), 1.0)
             memory[:, S_MAINTENANCE] = np.minimum(maintenance, memory[:, S_INITIAL])
     memory[:, S_STARTED] = 1.0
+    memory[:, S_STEP] = step

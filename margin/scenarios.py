@@ -89,7 +89,7 @@ def write_scenarios(
         ConfigError: the contracts' rates do not share a ratio, or the grid would be too large.
     """
     factor = float(initial_over_maintenance[0])
-    if np.any(np.abs(initial_over_maintenance - factor) > 1e-9 * factor):
+    if np.any(np.abs(initial_over_maintenance - factor) > 1e-6 * factor):  # rates were rounded
         allowed = "rates with one ratio of initial to maintenance, since a scenario grid has one factor for both"
         raise ConfigError.of("margin.params.initial", initial_over_maintenance.tolist(), allowed)
     count = 2 * len(params.moves) + 2 * (params.extreme_move > 0.0) + 2 ** len(contracts.names) - 2

@@ -1,8 +1,8 @@
 """The invariants of the exchange, checked exactly, in integers.
 
 Per contract lots sum to zero; wallets, pockets and costs sum to net deposits; open interest, tape volume and ledger
-volume agree; every reserve equals what rests; no order of a closed account rests; the bankruptcy-price index holds every
-position where it belongs.
+volume agree; every reserve equals what rests; no order of a closed account rests; the bankruptcy-price index holds
+every position where it belongs.
 """
 
 from __future__ import annotations
@@ -128,12 +128,15 @@ def _check_orders(state: s.State, step: int) -> None:
 
 
 def _check_index(state: s.State, step: int) -> None:
-    """Every position that the index serves stands in the bucket of its bankruptcy price."""
+    """Every position that the index serves stands in the bucket of its bankruptcy price; the others are listed."""
     table = state.positions
     isolated = state.meta[s.M_LAYOUT] == s.ISOLATED
     accounts = state.accounts
     listed = (accounts["exempt"] == 0) & (accounts["status"] != s.CLOSED)
     several = np.zeros(len(accounts), bool) if isolated else accounts["positions"] > 1
+    missed = np.nonzero((listed & several)[:-1] & (state.multi_where[:-1] < 0))[0]
+    if len(missed):
+        raise InvariantError("an account that the index does not serve is listed", step=step, account=int(missed[0]))
     buckets = state.bucket_heads.shape[2]
     for contract in range(table.shape[1]):
         rows = np.nonzero(listed & ~several & (table["lots"][:, contract] != 0))[0]

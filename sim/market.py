@@ -201,9 +201,9 @@ class Market(mesa.Model):
                 row[s.PI_WAKE_ROWS], row[s.PI_WAKE_STARTS] = wake_row, wake_start
                 period = population.period
                 draws = [uniform(self.run_seed, base + _WAKE_PURPOSE, 0, i) for i in range(population.count)]
-                phase = np.floor(np.array(draws) * period).astype(np.int64)
-                order = np.argsort(phase, kind="stable")
-                state.wake_rows[wake_row : wake_row + population.count] = first + order
+                # traders are alike before the run: sorted phases keep those who wake together together in memory
+                phase = np.sort(np.floor(np.array(draws) * period).astype(np.int64))
+                state.wake_rows[wake_row : wake_row + population.count] = np.arange(first, first + population.count)
                 counts = np.bincount(phase, minlength=period)
                 starts = wake_row + np.concatenate([[0], np.cumsum(counts)])
                 state.wake_starts[wake_start : wake_start + period + 1] = starts
@@ -268,6 +268,7 @@ class Market(mesa.Model):
         self._apply_events()
         self._one_step()
         invariants.check_status(self.state)
+        self._apply_events()
 
     def _one_step(self) -> None:
         state = self.state
@@ -340,7 +341,8 @@ class Market(mesa.Model):
             stop = min([end, *(event.step for event in self.events if event.step > self.tick)])
             if self._fused:
                 step.advance(
-                    self.state, stop - self.tick, self._decide, self._publish, self._evaluate, self.streams
+                    self.state, stop - self.tick, self._decide, self._publish, self._evaluate, self.streams,
+                    (step.admit_and_match, step.clear_and_record),
                 )  # fmt: skip
             else:
                 while self.tick < stop:
@@ -630,4 +632,3 @@ class Market(mesa.Model):
         if isinstance(ids, dict) or hasattr(ids, "pop"):
             ids.pop(self, None)
         self.remove_all_agents()
-

@@ -49,32 +49,50 @@ def admit_and_match(market: Market) -> None:
         after = store_requirement(market, initial=True)
         pyrule.end_wave(state, wave, before, after)
         wave += 1
+    pyrule.report_refusals(state)
     match.match_batch(state)
 
 
-def clear(market: Market) -> None:
-    """Phase 7 with a NumPy rule: the rule is asked again before every round."""
-    state = market.state
-    evaluate = pyrule.stored_requirement
-    if state.meta[s.M_LIQUIDATE] == 0:
-        return
+def _ask(market: Market) -> None:
+    """Let the rule answer for both the parameters of new orders and those of maintenance."""
     store_requirement(market, initial=True)
     store_requirement(market, initial=False)
-    pyrule.begin_clearing(state, evaluate)
+
+
+def _clear_round(market: Market, *, last_resort: bool) -> int:
+    """One round; the rule is asked again after every account that was called or liquidated. Returns lots moved."""
+    state, evaluate = market.state, pyrule.stored_requirement
+    moved = 0
+    for k in range(clearing.open_round(state, evaluate, market.streams[1])):
+        i = int(state.scratch_order[k])
+        account, contract = int(state.scratch_accounts[i]), int(state.scratch_contracts[i])
+        before = int(state.meta[s.M_EVENTS_TOTAL])
+        moved += clearing.resolve(state, account, contract, last_resort, evaluate)
+        if state.meta[s.M_EVENTS_TOTAL] != before:
+            _ask(market)
+    return moved
+
+
+def clear(market: Market) -> None:
+    """Phase 7 with a NumPy rule (see :func:`sim.kernels.clearing.clear`)."""
+    state, evaluate = market.state, pyrule.stored_requirement
+    state.meta[s.M_ROUNDS] = 0
+    _ask(market)
+    if state.meta[s.M_LIQUIDATE] == 0:
+        return
+    clearing.begin_clearing(state, evaluate)
     rounds = 0
-    stream = market.streams[1]
     while rounds < state.meta[s.M_ROUNDS_MAX]:
         state.meta[s.M_ROUND] = rounds
-        if clearing.clear_round(state, evaluate, stream, False) == 0:
+        if _clear_round(market, last_resort=False) == 0:
             break
         rounds += 1
         set_marks(state)
-        store_requirement(market, initial=False)
+        _ask(market)
     if state.meta[s.M_FORCED_LIMIT] != s.LIMIT_NONE:
         state.meta[s.M_ROUND] = state.meta[s.M_ROUNDS_MAX]
-        if clearing.clear_round(state, evaluate, stream, True) > 0:
+        if _clear_round(market, last_resort=True) > 0:
             set_marks(state)
-    store_requirement(market, initial=True)
-    store_requirement(market, initial=False)
-    pyrule.end_clearing(state, evaluate)
+            _ask(market)
+    clearing.end_clearing(state, evaluate)
     state.meta[s.M_ROUNDS] = rounds

@@ -30,7 +30,7 @@ def save(path: Path, state: s.State, extra: dict[str, Any]) -> None:
         state: the state.
         extra: what else must be remembered, as JSON.
     """
-    arrays = s.arrays_of(state)
+    arrays = {name: s.raw(np.asarray(array)) for name, array in s.arrays_of(state).items()}
     header = json.dumps({"format": FORMAT, "layout": layout_id(), "extra": extra})
     temporary = path.with_name(path.name + f".{os.getpid()}.tmp")
     with temporary.open("wb") as file:
@@ -54,7 +54,7 @@ def load(path: Path) -> tuple[s.State, dict[str, Any]]:
             header = json.loads(bytes(file["header"]).decode())
             if header.get("format") != FORMAT or header.get("layout") != layout_id():
                 raise SnapshotError(f"{path}: the snapshot was written by another version of the state's layout")
-            arrays = [np.ascontiguousarray(file[name]).astype(dtype, copy=False) for name, dtype, _ in s.FIELDS]
+            arrays = [np.ascontiguousarray(file[name]).view(dtype) for name, dtype, _ in s.FIELDS]
     except SnapshotError:
         raise
     except Exception as error:

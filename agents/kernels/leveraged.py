@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.kernels.rows import DRAW_ROW, clipped, limit_near_mark, log_mid_before, log_uniform, take_limit, value_of_lot
+from agents.kernels.rows import (
+    DRAW_ROW,
+    clipped,
+    limit_near_mark,
+    log_mid_before,
+    log_uniform,
+    take_limit,
+    value_of_lot,
+)
 from sim.kernels import ledger
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import uniform

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.kernels.rows import DRAW_COUNT, DRAW_EVENT, band_limits, value_now
+from agents.kernels.rows import DRAW_COUNT, DRAW_EVENT, band_limits, send, value_now
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import exponential, lognormal_of, poisson, uniform, uniform4
-from sim.kernels.messages import push
 from sim.kernels.realmath import normal_quantile
 from sim.kernels.state import (
     BUY,
+    CAUSE_NONE,
     DECIDE,
     GTC,
     M_SEED,
@@ -56,9 +56,10 @@ def decide(state, population):
             reach *= u_distance
         distance = 1 + np.int64(reach * parameters[DEPTH_TICKS])
         price = above - distance if side == BUY else below + distance
-        if price < low or price > high:
+        # the band binds the aggressive side only; a passive order may stand as far away as the book reaches
+        if (price > high or price < 1) if side == BUY else (price < low or price > state.contracts[contract].max_price):
             continue
         size = lognormal_of(normal_quantile(u_size), parameters[SIZE_MU], parameters[SIZE_SIGMA])
         lots = max(np.int64(size + 0.5), np.int64(1))
         expiry = step + 1 + np.int64(exponential(u_life) * parameters[LIFETIME])
-        push(state, account, contract, NEW, side, tif, 0, price, lots, expiry, 0, 0, 0)
+        send(state, account, contract, NEW, side, tif, 0, price, lots, expiry, CAUSE_NONE)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from agents.kernels.rows import DRAW_ROW, send
 from sim.kernels.jit import kernel
-from sim.kernels.messages import push, wake_range
+from sim.kernels.keyed import uniform
+from sim.kernels.messages import wake_range
 from sim.kernels.state import (
     BUY,
     CANCEL_ALL,
+    CAUSE_NONE,
     CLOSED,
     DECIDE,
     GTC,
     M_MAKERS_WITHDRAWN_UNTIL,
+    M_SEED,
     M_STEP,
     NEW,
     PI_CONTRACT,
+    PI_FIRST,
+    PI_STREAM,
     POST_ONLY,
     SELL,
     SUBTICKS,
@@ -38,16 +44,16 @@ def _quote_side(state, population, account, side, nearest, factor, room):
     for level in range(np.int64(parameters[LEVELS])):
         price = nearest - side * level * spacing
         size = np.int64((parameters[FIRST_LOTS] + level * parameters[MORE_LOTS]) * factor + 0.5)
-        lots = min(size, room)
+        lots = min(max(size, np.int64(1)), room)
         if lots <= 0 or price < 1 or price > state.contracts[contract].max_price:
             return
-        push(state, account, contract, NEW, side, POST_ONLY, 0, price, lots, 0, 0, 0, 0)
+        send(state, account, contract, NEW, side, POST_ONLY, 0, price, lots, 0, CAUSE_NONE)
         room -= lots
 
 
 @kernel(DECIDE)
 def decide(state, population):
-    """Cancel and renew the quotes of waking rows. No draws."""
+    """Cancel and renew the quotes of waking rows. One draw per row: which side is sent first."""
     low, high = wake_range(state, population)
     if low == high:
         return
@@ -64,12 +70,18 @@ def decide(state, population):
     for k in range(low, high):
         account = np.int64(state.wake_rows[k])
         if state.accounts[account].orders > 0:
-            push(state, account, contract, CANCEL_ALL, 0, GTC, 0, 0, 0, 0, 0, 0, 0)
+            send(state, account, contract, CANCEL_ALL, 0, GTC, 0, 0, 0, 0, CAUSE_NONE)
         if absent or state.accounts[account].status == CLOSED:
             continue
         inventory = state.positions[account, contract].lots
         centre = mid - parameters[SKEW] * half_spread * inventory / limit
         bid = np.int64(np.floor(centre - half_spread))
         ask = -np.int64(np.floor(-centre - half_spread))
-        _quote_side(state, population, account, np.int64(BUY), bid, factor, limit - inventory)
-        _quote_side(state, population, account, np.int64(SELL), ask, factor, limit + inventory)
+        # a maker's messages arrive in its own order, so the side sent first stands longer and trades more: draw it
+        first = np.int64(BUY)
+        row = account - state.pop_ints[population, PI_FIRST]
+        if uniform(state.meta[M_SEED], state.pop_ints[population, PI_STREAM] + DRAW_ROW, step, row) < 0.5:
+            first = np.int64(SELL)
+        for side in (first, -first):
+            nearest = bid if side == BUY else ask
+            _quote_side(state, population, account, side, nearest, factor, limit - side * inventory)

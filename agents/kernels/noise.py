@@ -70,9 +70,7 @@ def decide(state, population):
         if state.trader_ints[account, REMAINING] <= 0:
             born = state.trader_ints[account, PARENTS]
             u_length, u_sign, _, _ = uniform4(seed, stream + DRAW_ROW, born, row, np.int64(0))
-            length, next_sign = parent_of(
-                u_length, u_sign, parameters[PARENT_EXPONENT], parameters[PARENT_LONGEST]
-            )
+            length, next_sign = parent_of(u_length, u_sign, parameters[PARENT_EXPONENT], parameters[PARENT_LONGEST])
             state.trader_ints[account, REMAINING] = length
             state.trader_ints[account, SIGN] = next_sign
             state.trader_ints[account, PARENTS] = born + 1

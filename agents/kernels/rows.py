@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sim.kernels import ledger
-from sim.kernels.jit import kernel
+from sim.kernels.jit import JIT_DISABLED, kernel
 from sim.kernels.keyed import uniform4
 from sim.kernels.messages import push
 from sim.kernels.realmath import exp, ln, normal_quantile
-from sim.kernels.state import BUY, IOC, M_HISTORY, M_STEP, MARKET, NEW, SELL, SUBTICKS
+from sim.kernels.state import (
+    BUY,
+    CAUSE_NONE,
+    IOC,
+    M_HISTORY,
+    M_STEP,
+    MARKET,
+    NEW,
+    SELL,
+    STATE_TYPE,
+    SUBTICKS,
+)
 from sim.kernels.wide import mul_shift_floor
 
 # Purposes of a population's random stream (stream + purpose). Set-up draws are indexed by row; the others are
 # described where they are used.
 DRAW_COUNT, DRAW_EVENT, DRAW_ROW, DRAW_SETUP, DRAW_SETUP_CAPITAL = range(5)
+
+_SEND: Any = None
+_TAKE_LIMIT: Any = None
+if not JIT_DISABLED:
+    from numba import types
+
+    _SEND = types.void(STATE_TYPE, *[types.int64] * 10)
+    _TAKE_LIMIT = types.void(STATE_TYPE, *[types.int64] * 6)
 
 
 @kernel()
@@ -92,18 +113,28 @@ def limit_near_mark(state, contract, side, slippage):
     return min(max(price, np.int64(1)), state.contracts[contract].max_price)
 
 
+@kernel(_SEND)
+def send(state, account, contract, kind, side, tif, flags, price, lots, expiry, cause):
+    """Leave a message: :func:`sim.kernels.messages.push` compiled once for plain integers.
+
+    Constants in a call would make the compiler specialise on them, at half a second for each combination.
+    """
+    zero = np.int64(0)
+    push(state, account, contract, kind, side, tif, flags, price, lots, expiry, zero, cause, zero)
+
+
 @kernel()
 def take_market(state, account, contract, lots):
     """Send a market order for signed lots; what the band does not let it fill is cancelled."""
     side = BUY if lots > 0 else SELL
-    push(state, account, contract, NEW, side, IOC, MARKET, 0, abs(lots), 0, 0, 0, 0)
+    send(state, account, contract, NEW, side, IOC, MARKET, 0, abs(lots), 0, CAUSE_NONE)
 
 
-@kernel()
+@kernel(_TAKE_LIMIT)
 def take_limit(state, account, contract, lots, price, flags, cause):
     """Send an immediate-or-cancel order for signed lots with a limit in ticks."""
     side = BUY if lots > 0 else SELL
-    push(state, account, contract, NEW, side, IOC, flags, price, abs(lots), 0, 0, cause, 0)
+    send(state, account, contract, NEW, side, IOC, flags, price, abs(lots), 0, cause)
 
 
 @kernel()

@@ -1,4 +1,4 @@
-"""Speed of the order book on a mixed stream: 50 % limits near the touch, 30 % cancels of random live orders, 20 % market.
+"""Speed of the order book on a mixed stream: 50 % limits near the touch, 30 % cancels of live orders, 20 % market.
 
 The stream is made beforehand by running it once on a book of its own, since a cancel must name a live order; ids repeat
 on every book that starts empty, so the same operations are then replayed on fresh books, and only that is timed.
@@ -6,18 +6,16 @@ on every book that starts empty, so the same operations are then replayed on fre
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.bench.calibration import Benchmark, Calibration, Work, measure
 from sim.kernels import book
 from sim.kernels.jit import kernel
 from sim.kernels.state import BUY, GTC, IOC, M_FILLS, M_LEDGER, M_LIVE, MARKET, SELL, State, allocate
 
-COMMAND = "make bench"
 RESTING = 50_000
 OPERATIONS = 1_000_000
 MAX_PRICE = 16_000
@@ -48,7 +46,7 @@ def empty_book() -> State:
 
 
 @kernel()
-def _forget(live, where, count, slot):
+def _forget(live, where, count, slot):  # type: ignore[no-untyped-def]
     """Take a slot out of the list of live orders (the last one moves into its place)."""
     place = where[slot]
     last = live[count - 1]
@@ -58,7 +56,7 @@ def _forget(live, where, count, slot):
 
 
 @kernel()
-def _generate(state, draws, mean_offset, resting, kind, side, price, quantity, order_id):
+def _generate(state, draws, mean_offset, resting, kind, side, price, quantity, order_id):  # type: ignore[no-untyped-def]
     """Run and write down the stream: first ``resting`` limits, then the mix. ``draws`` are uniforms, four a row."""
     live = np.empty(state.orders.shape[0], np.int64)
     where = np.full(state.orders.shape[0], -1, np.int64)
@@ -108,7 +106,7 @@ def _generate(state, draws, mean_offset, resting, kind, side, price, quantity, o
 
 
 @kernel()
-def _replay(state, kind, side, price, quantity, order_id):
+def _replay(state, kind, side, price, quantity, order_id):  # type: ignore[no-untyped-def]
     """Work through a stream."""
     for k in range(kind.shape[0]):
         account = np.int64(k & (ACCOUNTS - 1))
@@ -142,8 +140,8 @@ def make_stream(operations: int = OPERATIONS, *, mean_offset: float = 5.0, seed:
     return stream
 
 
-def _timed_replay(stream: Stream) -> tuple[float, State]:
-    """Seconds for the mixed part on a fresh book that holds the set-up orders."""
+def _timed_replay(stream: Stream) -> float:
+    """Seconds for the mixed part, on a fresh book that holds the set-up orders."""
     state = empty_book()
     _replay(state, *stream.part(0, RESTING))
     if state.meta[M_LIVE] != RESTING:
@@ -151,37 +149,32 @@ def _timed_replay(stream: Stream) -> tuple[float, State]:
     mixed = stream.part(RESTING, len(stream.kind))
     begin = time.perf_counter()
     _replay(state, *mixed)
-    return time.perf_counter() - begin, state
+    return time.perf_counter() - begin
 
 
-def book_operations(
-    calibration: Callable[[], float] | None = None, *, operations: int = OPERATIONS, repeats: int = 7
-) -> list[dict[str, Any]]:
-    """Operations per second of the book, ledger off.
+def _mixed() -> Work:
+    stream = make_stream()
+
+    def work() -> tuple[float, float]:
+        return OPERATIONS, _timed_replay(stream)
+
+    return work
+
+
+def benchmarks() -> list[Benchmark]:
+    """The mixed stream on one book that stands alone (no ledger), in operations per second."""
+    return [Benchmark("book.operations", "operations/s", _mixed, rounds=15)]
+
+
+def book_operations(calibration: Calibration | None = None, rounds: int | None = None) -> list[dict[str, Any]]:
+    """Measure the book in turns with the calibration loop.
 
     Args:
-        calibration: called before each repeat; runs the calibration loop and returns its own rate.
-        operations: length of the mixed stream.
-        repeats: number of timed replays; the median counts.
+        calibration: the loop; one is made if none is given.
+        rounds: number of replays; the median counts.
 
     Returns:
-        Rows with name, value, unit and command; with a calibration also its median rate in the same run, and the ratio.
+        One row: name, value, unit, command, best round, median of the loop, ratio.
     """
-    stream = make_stream(operations)
-    _timed_replay(stream)  # compiles, and warms the caches
-    rates, calibrations = [], []
-    for _ in range(repeats):
-        if calibration is not None:
-            calibrations.append(calibration())
-        seconds, _ = _timed_replay(stream)
-        rates.append(operations / seconds)
-    rate = statistics.median(rates)
-    rows: list[dict[str, Any]] = [
-        {"name": "book operations", "value": rate, "unit": "operations/s", "command": COMMAND},
-        {"name": "book operations, best repeat", "value": max(rates), "unit": "operations/s", "command": COMMAND},
-    ]
-    if calibrations:
-        loop = statistics.median(calibrations)
-        rows.append({"name": "book calibration loop", "value": loop, "unit": "iterations/s", "command": COMMAND})
-        rows.append({"name": "book operations per calibration iteration", "value": rate / loop, "unit": "1", "command": COMMAND})
-    return rows
+    loop = calibration or Calibration()
+    return [measure(benchmark, loop, rounds).as_dict() for benchmark in benchmarks()]

@@ -21,7 +21,7 @@ TURNS = 2_000_000
 
 
 @kernel()
-def _walk(memory, turns, start):  # type: ignore[no-untyped-def]
+def _walk(memory, turns, start):
     """Follow a pseudo-random path through memory, changing it; returns where it ended."""
     mask = memory.shape[0] - 1
     place = start

@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +120,7 @@ def from_zero(axes: Axes) -> None:
     """Let the vertical axis start at zero, and not invent a scale where all is zero."""
     highest = max((float(np.nanmax(line.get_ydata(), initial=0.0)) for line in axes.get_lines()), default=0.0)
     if highest > 0.0:
-        axes.set_ylim(bottom=0.0)
+        axes.set_ylim(0.0, 1.06 * highest)
     else:
         axes.set_ylim(0.0, 1.0)
         axes.set_yticks([0.0], ["0"])
@@ -151,13 +150,12 @@ def envelope(x: NDArray[Any], y: NDArray[np.float64], bins: int = BINS) -> tuple
     n = len(y)
     if n <= 2 * bins:
         return x, y
-    edges = np.linspace(0, n, bins + 1).astype(int)
-    kept = [0, n - 1]
-    for start, stop in pairwise(edges):
-        part = y[start:stop]
-        if np.isnan(part).all():
-            kept.append(int(start))
-            continue
-        kept += [int(start + np.nanargmin(part)), int(start + np.nanargmax(part))]
-    at = np.unique(kept)
+    width = -(-n // bins)
+    padded = np.full(bins * width, np.nan)
+    padded[:n] = y
+    table, start = padded.reshape(bins, width), width * np.arange(bins)
+    low = start + np.argmin(np.where(np.isnan(table), np.inf, table), axis=1)
+    high = start + np.argmax(np.where(np.isnan(table), -np.inf, table), axis=1)
+    at = np.unique(np.concatenate(([0, n - 1], low, high)))
+    at = at[at < n]
     return x[at], y[at]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sim.market import Market
 
 TARGETS = (0.2, 1.1, 1.65)
-_LARGE = 0.30  # share of open interest whose liquidation counts as a cascade
+_LARGE = 0.30  # share of leveraged open interest whose liquidation counts as a cascade
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,7 @@ def cascade(task: CascadeTask) -> jobs.UnitResult:
     at_shock = moment(base)
     record: dict[str, Any] = {"target": task.target, "seed": task.seed, "r0": at_shock.r0}
     record["open_interest"] = float(at_shock.open_interest.sum())
+    record["leveraged"] = at_shock.leveraged
     record["depth_bid"] = float(at_shock.depth_bid.sum())
     hashes = []
     for name, liquidations in (("on", True), ("off", False)):
@@ -157,7 +158,7 @@ def cascade(task: CascadeTask) -> jobs.UnitResult:
         record[f"fall_{name}"] = fall(arm, step)
         if liquidations:
             lots = float(arm.state.quotes["liquidated"].sum() - before)
-            record["liquidated_share"] = lots / record["open_interest"] if record["open_interest"] else 0.0
+            record["liquidated_share"] = lots / at_shock.leveraged if at_shock.leveraged else 0.0
         hashes.append((name, arm.results_hash()))
         arm.close()
     base.close()
@@ -230,6 +231,7 @@ def _summary(target: float, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]
         "r0": mean_interval(r0),
         "r0_median": float(np.nanmedian(r0)),
         "open_interest": mean_interval(_values(runs, "open_interest")),
+        "leveraged": mean_interval(_values(runs, "leveraged")),
         "fall_on": mean_interval(on),
         "fall_off": mean_interval(off),
         "multiplier": ratio_of_means(on, off),

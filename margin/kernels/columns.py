@@ -54,4 +54,5 @@ P_MOVE = 26  # first of MOVES_MAX sizes of common moves, units
     S_VARIANCE,  # per sample
     S_SAMPLES,  # samples taken
     S_REFERENCE,  # slow reference of the calculated rate, which the buffer is measured from
-) = range(8)
+    S_STEP,  # step of the last publication
+) = range(9)

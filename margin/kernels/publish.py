@@ -32,6 +32,7 @@ from margin.kernels.columns import (
     S_MAINTENANCE,
     S_SAMPLES,
     S_STARTED,
+    S_STEP,
     S_VARIANCE,
     VOLATILITY,
 )
@@ -116,6 +117,8 @@ def _publish_grid(state, slot):
 def publish(state, slot):
     """Publish the risk parameters of one model for the step being computed.
 
+    Publishing again at the same step (a fork does, to bring a grid into force) samples nothing twice.
+
     Args:
         state: the market; mutates ``model_state`` and ``model_rates`` of the slot and, where slot 0 nets by scenario,
             the newest row of the scenario grid.
@@ -127,9 +130,11 @@ def publish(state, slot):
         params = state.model_params[slot, contract]
         memory = state.model_state[slot, contract]
         first = memory[S_STARTED] == 0.0
-        if params[P_RATES] == VOLATILITY:
-            samples = first or step % np.int64(params[P_SAMPLE]) == 0
-            if samples:
+        if first:
+            memory[S_INITIAL] = params[P_INITIAL]
+            memory[S_MAINTENANCE] = params[P_MAINTENANCE]
+        if params[P_RATES] == VOLATILITY and (first or step != np.int64(memory[S_STEP])):
+            if first or step % np.int64(params[P_SAMPLE]) == 0:
                 log_mark = ln(np.float64(state.quotes[contract].mark))
                 if first:
                     memory[S_LOG_MARK] = log_mark
@@ -137,10 +142,8 @@ def publish(state, slot):
                     sample(params, memory, log_mark)
             if first or step % np.int64(params[P_UPDATE]) == 0:
                 update(params, memory)
-        elif first:
-            memory[S_INITIAL] = params[P_INITIAL]
-            memory[S_MAINTENANCE] = params[P_MAINTENANCE]
         memory[S_STARTED] = 1.0
+        memory[S_STEP] = step
         state.model_rates[slot, contract, 0] = scaled_rate(memory[S_INITIAL], scale)
         state.model_rates[slot, contract, 1] = scaled_rate(memory[S_MAINTENANCE], scale)
     if slot == 0 and state.model_params[0, 0, P_NETTING] == BY_SCENARIO:

@@ -1,8 +1,8 @@
 """Arrival order and admission: every message passes price band, lot, position limit and initial margin.
 
 Admission of the whole batch comes before any of it is matched, on the account's state and marks at the start of the
-step plus its own earlier messages, so it depends on the account alone. What is admitted is reserved; cancelled lots stay
-reserved until they are cancelled in the match, because an earlier arrival may still fill them.
+step plus its own earlier messages, so it depends on the account alone. What is admitted is reserved; cancelled lots
+stay reserved until they are cancelled in the match, because an earlier arrival may still fill them.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ from sim.kernels.state import (
     R_REDUCE_ONLY,
     R_UNKNOWN_ORDER,
     REDUCE_ONLY,
+    REFUSE,
     REPLACE,
     WITH_EVALUATOR,
 )
@@ -142,10 +143,13 @@ def _check_form(state, i):
 
 
 @kernel()
-def within_limit(state, account, contract):
+def within_limit(state, account, contract, side):
+    """True when the position stays within its limit if all open orders of this side fill."""
     position = state.positions[account, contract]
     limit = state.contracts[contract].max_lots
-    return position.lots + position.open_buy <= limit and position.open_sell - position.lots <= limit
+    if side == BUY:
+        return position.lots + position.open_buy <= limit
+    return position.open_sell - position.lots <= limit
 
 
 @kernel()
@@ -226,7 +230,7 @@ def prepare(state, i):
     return R_MESSAGE
 
 
-@kernel()
+@kernel(REFUSE)
 def refuse(state, i, reason):
     """Put a refusal on the tape."""
     state.messages[i].accepted = 0
@@ -260,7 +264,7 @@ def admit(state, evaluate):
             continue
         account = np.int64(state.messages[i].account)
         reserve_message(state, i, 1)
-        if not within_limit(state, account, np.int64(state.messages[i].contract)):
+        if not within_limit(state, account, np.int64(state.messages[i].contract), np.int64(state.messages[i].side)):
             reserve_message(state, i, -1)
             refuse(state, i, R_POSITION_LIMIT)
             continue

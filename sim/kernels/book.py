@@ -1,16 +1,13 @@
 """The order book: price-time priority over all contracts of a market, on one pool of orders and one tape.
 
-An order is a slot of the pool. Its id is ``generation << 32 | slot``; the generation is raised whenever the slot is
-freed, so an id never means another order, and a slot whose generations are used up is retired. No id is 0. A resting
-order stands in up to three chains: the queue of its price level, its account's orders, and the calendar of expiries.
-
 Reserves: the book releases what a *resting* order had reserved when its lots trade, are cancelled or expire. What an
 incoming order (or the one that is being replaced) had reserved is its sender's affair, settled by the caller from what
 rests afterwards. With ``meta[M_LEDGER] == 0`` the book stands alone: no reserves, no positions, and reduce-only is not
 looked at, as there is nothing to reduce.
 
-The pool and the tape are doubled here when they are full, the ladder in :mod:`sim.kernels.ladder`; an array read from
-the state is stale after a call that says it may do so.
+This module is the face of the book: ids, cancels and chains are in :mod:`sim.kernels.orders`, prices and bitmaps in
+:mod:`sim.kernels.ladder`, read-only questions in :mod:`sim.kernels.depth`. Pool, tape and ladder are doubled when they
+are full: an array read from the state is stale after a call that says it may replace it.
 """
 
 from __future__ import annotations
@@ -31,8 +28,23 @@ from sim.kernels.depth import (
 )
 from sim.kernels.events import record_event
 from sim.kernels.jit import kernel
-from sim.kernels.ladder import clear_level, integers, make_room, next_above, next_below, set_level
-from sim.kernels.ledger import apply_fill, release
+from sim.kernels.ladder import integers, make_room
+from sim.kernels.ledger import apply_fill
+from sim.kernels.orders import (
+    cancel,
+    cancel_all,
+    cancel_slot,
+    dequeue,
+    enqueue,
+    find,
+    free_slot,
+    join,
+    order_id,
+    release_lots,
+    retire,
+    schedule,
+    take_slot,
+)
 from sim.kernels.state import (
     BUY,
     EV_EXPIRED,
@@ -45,32 +57,29 @@ from sim.kernels.state import (
     M_FILLS,
     M_FILLS_TOTAL,
     M_FLOW,
-    M_FREE,
     M_LEDGER,
-    M_LIVE,
+    M_RECORD_REFUSALS,
     M_STATUS,
     M_STATUS_A,
     M_STATUS_B,
-    M_RECORD_REFUSALS,
     M_STEP,
     M_STP,
     MARKET,
     NO_PRICE,
-    ORDER,
     POST_ONLY,
     REDUCE_ONLY,
     SELL,
     ST_LADDER,
     STP_CANCEL_BOTH,
-    STP_CANCEL_INCOMING,
     STP_CANCEL_RESTING,
     STP_OFF,
 )
 
 __all__ = [
     "INVALID", "NOTHING_RESTS", "NOT_FILLABLE", "UNKNOWN_ORDER", "WOULD_CROSS", "best_price", "cancel", "cancel_all",
-    "cancel_slot", "cost_to_fill", "depth_at", "depth_within", "expire", "fillable", "find", "id_of", "levels_of",
-    "next_ask_above", "next_bid_below", "next_worse", "orders_at", "reducible", "replace", "submit", "sweep",
+    "cancel_slot", "cost_to_fill", "depth_at", "depth_within", "expire", "fillable", "find", "levels_of",
+    "next_ask_above", "next_bid_below", "next_worse", "order_id", "orders_at", "reducible", "replace", "submit",
+    "sweep",
 ]  # fmt: skip
 
 # What ``submit`` and ``replace`` return instead of an order id
@@ -80,233 +89,7 @@ NOT_FILLABLE = -3  # fill-or-kill refused
 INVALID = -4  # price, size, side, contract or account out of range; ``meta[M_STATUS]`` is set
 UNKNOWN_ORDER = -5  # replace: no live order has this id
 
-_GENERATION_MAX = 0x7FFFFFFF
-_SLOT_MASK = 0xFFFFFFFF
 _CAUSE_SHIFT = 4  # the cause of an order is kept above its flags
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Slots and ids
-
-
-@kernel(integers(1))
-def id_of(state, slot):
-    """Id of the order in a slot."""
-    return (np.int64(state.orders[slot].generation) << 32) | np.int64(slot)
-
-
-@kernel(integers(1))
-def find(state, order_id):
-    """Slot of a live order, -1 if there is no live order of this id (any int64 may be asked)."""
-    slot = order_id & _SLOT_MASK
-    if slot >= state.orders.shape[0]:
-        return np.int64(-1)
-    order = state.orders[slot]
-    if order.side == 0 or np.int64(order.generation) != order_id >> 32:
-        return np.int64(-1)
-    return slot
-
-
-@kernel()
-def _grow_pool(state):
-    """Double the pool and thread the new slots onto the (empty) free list. Replaces ``orders``."""
-    old = state.orders
-    size = old.shape[0]
-    larger = np.zeros(2 * size, ORDER)
-    for slot in range(size):  # record by record: a slice assignment of records takes seconds to compile
-        larger[slot] = old[slot]
-    for slot in range(size, 2 * size):
-        larger[slot].next = slot + 1
-        larger[slot].prev = -1
-        larger[slot].generation = 1
-    larger[2 * size - 1].next = -1
-    state.orders = larger
-    state.meta[M_FREE] = size
-
-
-@kernel()
-def _take_slot(state):
-    """Take a slot off the free list; its ``side`` stays 0 until the order rests. May replace ``orders``."""
-    if state.meta[M_FREE] < 0:
-        _grow_pool(state)
-    slot = state.meta[M_FREE]
-    state.meta[M_FREE] = state.orders[slot].next
-    return slot
-
-
-@kernel()
-def _free_slot(state, slot):
-    """End the life of an id and put its slot on the free list. Mutates ``orders`` and the head of the list."""
-    order = state.orders[slot]
-    order.side = 0
-    if order.generation < _GENERATION_MAX:
-        order.generation += 1
-        order.next = state.meta[M_FREE]
-        state.meta[M_FREE] = slot
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The three chains of a resting order
-
-
-@kernel()
-def _enqueue(state, slot):
-    """Put an order at the back of the queue of its price, for which there must be room in the ladder.
-
-    Mutates the level, its bit, the quote, ``meta[M_LIVE]``.
-    """
-    orders = state.orders
-    order = orders[slot]
-    contract = np.int64(order.contract)
-    price = np.int64(order.price)
-    quote = state.quotes[contract]
-    if order.side == BUY:
-        quote.bid_orders += 1
-        if price > quote.bid:
-            quote.bid = price
-    else:
-        quote.ask_orders += 1
-        if price < quote.ask or quote.ask == NO_PRICE:
-            quote.ask = price
-    levels = state.levels
-    place = price & (levels.shape[1] - 1)
-    level = levels[contract, place]
-    tail = level.tail
-    order.next = -1
-    order.prev = tail
-    if tail < 0:
-        level.head = slot
-        set_level(state, contract, place)
-    else:
-        orders[tail].next = slot
-    level.tail = slot
-    level.depth += order.quantity
-    state.meta[M_LIVE] += 1
-
-
-@kernel()
-def _dequeue(state, slot):
-    """Take an order out of the queue of its price; if that empties the best price, find the next one.
-
-    Mutates the level, its bit, the quote, ``meta[M_LIVE]``.
-    """
-    orders = state.orders
-    order = orders[slot]
-    contract = np.int64(order.contract)
-    price = np.int64(order.price)
-    levels = state.levels
-    place = price & (levels.shape[1] - 1)
-    level = levels[contract, place]
-    before, after = order.prev, order.next
-    if before >= 0:
-        orders[before].next = after
-    else:
-        level.head = after
-    if after >= 0:
-        orders[after].prev = before
-    else:
-        level.tail = before
-    level.depth -= order.quantity
-    state.meta[M_LIVE] -= 1
-    quote = state.quotes[contract]
-    if order.side == BUY:
-        quote.bid_orders -= 1
-    else:
-        quote.ask_orders -= 1
-    if level.head < 0:
-        clear_level(state, contract, place)
-        if price == quote.bid:
-            quote.bid = next_below(state, contract, price - 1) if quote.bid_orders > 0 else np.int64(NO_PRICE)
-        elif price == quote.ask:
-            quote.ask = next_above(state, contract, price + 1) if quote.ask_orders > 0 else np.int64(NO_PRICE)
-
-
-@kernel()
-def _join(state, slot):
-    """Put an order at the head of its account's chain. Mutates ``accounts`` and ``orders``."""
-    orders = state.orders
-    order = orders[slot]
-    account = state.accounts[order.account]
-    head = account.order_head
-    order.own_next = head
-    order.own_prev = -1
-    if head >= 0:
-        orders[head].own_prev = slot
-    account.order_head = slot
-    account.orders += 1
-
-
-@kernel()
-def _leave(state, slot):
-    """Take an order out of its account's chain. Mutates ``accounts`` and ``orders``."""
-    orders = state.orders
-    order = orders[slot]
-    account = state.accounts[order.account]
-    before, after = order.own_prev, order.own_next
-    if before >= 0:
-        orders[before].own_next = after
-    else:
-        account.order_head = after
-    if after >= 0:
-        orders[after].own_prev = before
-    account.orders -= 1
-
-
-@kernel()
-def _schedule(state, slot):
-    """Put an order that expires into the calendar. Mutates ``expiry_heads`` and ``orders``."""
-    orders = state.orders
-    order = orders[slot]
-    day = order.expiry & (state.expiry_heads.shape[0] - 1)
-    head = state.expiry_heads[day]
-    order.exp_next = head
-    order.exp_prev = -1
-    if head >= 0:
-        orders[head].exp_prev = slot
-    state.expiry_heads[day] = slot
-
-
-@kernel()
-def _unschedule(state, slot):
-    """Take an order that expires out of the calendar. Mutates ``expiry_heads`` and ``orders``."""
-    orders = state.orders
-    order = orders[slot]
-    before, after = order.exp_prev, order.exp_next
-    if before >= 0:
-        orders[before].exp_next = after
-    else:
-        state.expiry_heads[order.expiry & (state.expiry_heads.shape[0] - 1)] = after
-    if after >= 0:
-        orders[after].exp_prev = before
-
-
-@kernel()
-def _retire(state, slot):
-    """Take an order that has left its queue out of the other chains and free its slot."""
-    _leave(state, slot)
-    if state.orders[slot].expiry > 0:
-        _unschedule(state, slot)
-    _free_slot(state, slot)
-
-
-@kernel()
-def _release(state, slot, lots):
-    """Release what ``lots`` of a resting order had reserved. Mutates the account's reserve."""
-    if state.meta[M_LEDGER] != 0 and lots > 0:
-        order = state.orders[slot]
-        release(
-            state, np.int64(order.account), np.int64(order.contract), np.int64(order.side), lots, np.int64(order.loss)
-        )
-
-
-@kernel(integers(1))
-def cancel_slot(state, slot):
-    """Cancel the live order in a slot and release its reserve. Returns the lots released."""
-    lots = np.int64(state.orders[slot].quantity)
-    _release(state, slot, lots)
-    _dequeue(state, slot)
-    _retire(state, slot)
-    return lots
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -353,6 +136,7 @@ def fillable(state, contract, side, limit, quantity, account):
     """
     self_trade = state.meta[M_STP]
     total = np.int64(0)
+    with_itself = np.int64(0)
     price = best_price(state, contract, -side)
     while price != NO_PRICE and side * (limit - price) >= 0:
         slot = np.int64(state.levels[contract, price & (state.levels.shape[1] - 1)].head)
@@ -364,9 +148,16 @@ def fillable(state, contract, side, limit, quantity, account):
                     return total
                 part = np.int64(0)
             elif order.flags & REDUCE_ONLY and state.meta[M_LEDGER] != 0:
-                owner = np.int64(order.account)
-                before = _fills_before(state, contract, side, owner, slot)
-                part = min(part, max(reducible(state, owner, contract, -side) - before, np.int64(0)))
+                if order.account == account:  # trading with itself leaves its position, trading with others adds to it
+                    allowed = side * state.positions[account, contract].lots + total - with_itself
+                else:
+                    owner = np.int64(order.account)
+                    allowed = reducible(state, owner, contract, -side) - _fills_before(
+                        state, contract, side, owner, slot
+                    )
+                part = min(part, max(allowed, np.int64(0)))
+            if order.account == account:
+                with_itself += part
             total += part
             if total >= quantity:
                 return quantity
@@ -411,7 +202,7 @@ def _fill(state, slot, quantity, taker, taker_id, cause, cause_ref):
     fill.taker = taker
     fill.cause_ref = cause_ref
     fill.quantity = quantity
-    fill.maker_order = (np.int64(order.generation) << 32) | slot
+    fill.maker_order = order_id(state, slot)
     fill.taker_order = taker_id
     quote = state.quotes[contract]
     quote.last = price
@@ -420,8 +211,28 @@ def _fill(state, slot, quantity, taker, taker_id, cause, cause_ref):
     levels = state.levels
     levels[contract, price & (levels.shape[1] - 1)].depth -= quantity
     if meta[M_LEDGER] != 0:
-        _release(state, slot, quantity)
+        release_lots(state, slot, quantity)
         apply_fill(state, contract, np.int64(order.account), taker, -np.int64(order.side), quantity, price)
+
+
+@kernel()
+def _clip(state, slot):
+    """Cut a resting reduce-only order to what its owner's position lets it trade; what is over is cancelled.
+
+    Returns whether anything of it still rests.
+    """
+    order = state.orders[slot]
+    contract = np.int64(order.contract)
+    allowed = reducible(state, np.int64(order.account), contract, np.int64(order.side))
+    over = np.int64(order.quantity) - allowed
+    if allowed == 0:
+        cancel_slot(state, slot)
+    elif over > 0:
+        release_lots(state, slot, over)
+        order.quantity = allowed
+        levels = state.levels
+        levels[contract, order.price & (levels.shape[1] - 1)].depth -= over
+    return allowed > 0
 
 
 @kernel()
@@ -433,7 +244,7 @@ def _prevent_self_trade(state, slot):
     order = state.orders[slot]
     mode = state.meta[M_STP]
     record_event(
-        state, np.int64(EV_STP), np.int64(order.contract), np.int64(order.account), mode, id_of(state, slot),
+        state, np.int64(EV_STP), np.int64(order.contract), np.int64(order.account), mode, order_id(state, slot),
         np.int64(order.quantity), np.int64(0),
     )  # fmt: skip
     if mode == STP_CANCEL_RESTING or mode == STP_CANCEL_BOTH:
@@ -442,7 +253,7 @@ def _prevent_self_trade(state, slot):
 
 
 @kernel()
-def _match(state, contract, side, limit, quantity, account, order_id, cause, cause_ref):
+def _match(state, contract, side, limit, quantity, account, taker_id, cause, cause_ref):
     """Trade an incoming order against the other side, best price first, first in time first.
 
     Returns:
@@ -460,17 +271,14 @@ def _match(state, contract, side, limit, quantity, account, order_id, cause, cau
             if not _prevent_self_trade(state, slot):
                 return np.int64(0)
             continue
+        if order.flags & REDUCE_ONLY and state.meta[M_LEDGER] != 0 and not _clip(state, slot):
+            continue
         part = min(quantity, order.quantity)
-        if order.flags & REDUCE_ONLY and state.meta[M_LEDGER] != 0:
-            part = min(part, reducible(state, np.int64(order.account), contract, -side))
-            if part == 0:
-                cancel_slot(state, slot)
-                continue
-        _fill(state, slot, part, account, order_id, cause, cause_ref)
+        _fill(state, slot, part, account, taker_id, cause, cause_ref)
         quantity -= part
         if order.quantity == 0:
-            _dequeue(state, slot)
-            _retire(state, slot)
+            dequeue(state, slot)
+            retire(state, slot)
     return quantity
 
 
@@ -514,8 +322,8 @@ def submit(state, contract, side, price, quantity, account, tif, flags, expiry, 
         cause_ref: number of the causing event.
 
     Returns:
-        The id of the resting order, or NOTHING_RESTS, WOULD_CROSS, NOT_FILLABLE, INVALID. An order that trades has an id
-        on the tape even if nothing of it rests.
+        The id of the resting order, or NOTHING_RESTS, WOULD_CROSS, NOT_FILLABLE, INVALID. An order that trades has an
+        id on the tape even if nothing of it rests.
     """
     meta = state.meta
     if (
@@ -534,14 +342,14 @@ def submit(state, contract, side, price, quantity, account, tif, flags, expiry, 
         return np.int64(WOULD_CROSS)
     if tif == FOK and (not crosses or fillable(state, contract, side, price, quantity, account) < quantity):
         return np.int64(NOT_FILLABLE)
-    slot = _take_slot(state)
+    slot = take_slot(state)
     if crosses:
-        quantity = _match(state, contract, side, price, quantity, account, id_of(state, slot), cause, cause_ref)
+        quantity = _match(state, contract, side, price, quantity, account, order_id(state, slot), cause, cause_ref)
     if quantity == 0 or tif == IOC or flags & MARKET or (expiry != 0 and expiry <= meta[M_STEP]):
-        _free_slot(state, slot)
+        free_slot(state, slot)
         return np.int64(NOTHING_RESTS)
     if not make_room(state, contract, price):
-        _free_slot(state, slot)
+        free_slot(state, slot)
         return _refuse(state, contract, price)
     order = state.orders[slot]
     order.price = price
@@ -553,41 +361,11 @@ def submit(state, contract, side, price, quantity, account, tif, flags, expiry, 
     order.contract = contract
     order.cause_ref = cause_ref
     order.loss = loss
-    _enqueue(state, slot)
-    _join(state, slot)
+    enqueue(state, slot)
+    join(state, slot)
     if expiry > 0:
-        _schedule(state, slot)
-    return id_of(state, slot)
-
-
-@kernel(integers(1))
-def cancel(state, order_id):
-    """Cancel an order by id and release its reserve.
-
-    Returns:
-        The lots released, or -1 if there is no live order of this id.
-    """
-    slot = find(state, order_id)
-    if slot < 0:
-        return np.int64(-1)
-    return cancel_slot(state, slot)
-
-
-@kernel(integers(2))
-def cancel_all(state, account, contract):
-    """Cancel every order of an account in one contract (-1: in all) and release the reserves.
-
-    Returns:
-        The lots released.
-    """
-    total = np.int64(0)
-    slot = np.int64(state.accounts[account].order_head)
-    while slot >= 0:
-        after = np.int64(state.orders[slot].own_next)
-        if contract < 0 or state.orders[slot].contract == contract:
-            total += cancel_slot(state, slot)
-        slot = after
-    return total
+        schedule(state, slot)
+    return order_id(state, slot)
 
 
 @kernel(integers(4))
@@ -595,8 +373,8 @@ def replace(state, order_id, new_price, new_quantity, loss):
     """Change price and open size of a resting order, under the same id.
 
     It keeps its place in the queue iff the price stays and the size does not grow. Otherwise it goes to the back of the
-    queue at its new price, after trading what crosses there. No reserve of the order itself is released here: the caller
-    knows what was reserved before, and sees what rests (``find``, ``quantity``, ``loss``) after.
+    queue at its new price, after trading what crosses there. No reserve of the order itself is released here: the
+    caller knows what was reserved before, and sees what rests (``find``, ``quantity``, ``loss``) after.
 
     Args:
         state: the market; mutates and may replace what :func:`submit` does.
@@ -626,7 +404,7 @@ def replace(state, order_id, new_price, new_quantity, loss):
         levels[contract, new_price & (levels.shape[1] - 1)].depth -= order.quantity - new_quantity
         order.quantity = new_quantity
         return order_id
-    _dequeue(state, slot)
+    dequeue(state, slot)
     order.quantity = 0
     if new_quantity > 0:
         cause_ref = np.int64(order.cause_ref)
@@ -634,14 +412,14 @@ def replace(state, order_id, new_price, new_quantity, loss):
             state, contract, side, new_price, new_quantity, account, order_id, flags >> _CAUSE_SHIFT, cause_ref
         )
     if new_quantity == 0:
-        _retire(state, slot)
+        retire(state, slot)
         return np.int64(NOTHING_RESTS)
     if not make_room(state, contract, new_price):
-        _retire(state, slot)
+        retire(state, slot)
         return _refuse(state, contract, new_price)
     state.orders[slot].price = new_price
     state.orders[slot].quantity = new_quantity
-    _enqueue(state, slot)
+    enqueue(state, slot)
     return order_id
 
 
@@ -663,7 +441,7 @@ def expire(state, step):
             if state.meta[M_RECORD_REFUSALS] != 0:
                 record_event(
                     state, np.int64(EV_EXPIRED), np.int64(order.contract), np.int64(order.account), np.int64(0),
-                    id_of(state, slot), np.int64(order.quantity), np.int64(0),
+                    order_id(state, slot), np.int64(order.quantity), np.int64(0),
                 )  # fmt: skip
             cancel_slot(state, slot)
             count += 1

@@ -27,6 +27,7 @@ from sim.kernels.state import (
     OPEN,
     WITH_EVALUATOR,
 )
+
 from sim.kernels.ledger import position_equity  # isort: skip
 
 
@@ -50,21 +51,31 @@ def shortfall(state, account, evaluate):
 
 @kernel(CALL_OR_WAIT)
 def top_up(state, account, evaluate):
-    """Bring in cash to meet a call: first the free wallet (isolated), then cash outside. Returns the new money."""
+    """Meet a call as far as cash goes: first what is free in the wallet (isolated), then cash from outside.
+
+    Returns:
+        Minor units brought in from outside.
+    """
+    isolated = state.meta[M_LAYOUT] == ISOLATED
     missing = shortfall(state, account, evaluate)
-    new = min(missing, state.accounts[account].outside)
+    free = np.int64(0)
+    if isolated:
+        free = max(state.wallets[account, 0] - evaluate(state, account, -1, INITIAL), np.int64(0))
+    new = min(max(missing - free, np.int64(0)), state.accounts[account].outside)
     if new > 0:
         state.accounts[account].outside -= new
         deposit(state, account, new)
         state.meta[M_TOPUPS] += new
-    if state.meta[M_LAYOUT] == ISOLATED:
+    if isolated:
+        left = free + max(new, np.int64(0))
         for contract in range(state.meta[M_CONTRACTS]):
             if state.positions[account, contract].lots == 0:
                 continue
             required = evaluate(state, account, contract, MAINTENANCE)
             own = position_equity(state, account, contract)
             if own < required:
-                part = min(2 * required - own, max(state.wallets[account, 0], np.int64(0)))
+                part = min(2 * required - own, left)
+                left -= part
                 state.wallets[account, 0] -= part
                 state.positions[account, contract].pocket += part
         deposit(state, account, 0)  # refreshes the index
@@ -72,7 +83,7 @@ def top_up(state, account, evaluate):
 
 
 @kernel()
-def _end_call(state, account):
+def end_call(state, account):
     """Take the account out of the list of open calls."""
     count = state.meta[M_CALLED_NOW]
     for i in range(count):
@@ -103,7 +114,7 @@ def drop_met_calls(state, evaluate):
         account = np.int64(state.called[i])
         if _still_short(state, account, evaluate) == 0:
             state.accounts[account].status = OPEN
-            _end_call(state, account)
+            end_call(state, account)
             state.meta[M_CALLS_MET] += 1
             record_event(state, EV_CALL_MET, -1, account, 0, 0, equity(state, account), 0)
         else:
@@ -143,9 +154,9 @@ def call_or_wait(state, account, evaluate):
     paid = top_up(state, account, evaluate)
     if _still_short(state, account, evaluate) == 0:
         state.accounts[account].status = OPEN
-        _end_call(state, account)
+        end_call(state, account)
         state.meta[M_CALLS_MET] += 1
         record_event(state, EV_CALL_MET, -1, account, 0, paid, equity(state, account), 0)
         return np.int64(1)
-    _end_call(state, account)
+    end_call(state, account)
     return np.int64(0)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.kernels.calls import call_or_wait, drop_met_calls
-from sim.kernels.forced import liquidate
-from sim.kernels.index import bucket_of, multi_count
+from sim.kernels.calls import call_or_wait, drop_met_calls, end_call
+from sim.kernels.forced import finish, liquidate
+from sim.kernels.index import bucket_of, multi_count, owes
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import philox
 from sim.kernels.ledger import equity, maintenance_row, position_equity
 from sim.kernels.marks import set_marks
 from sim.kernels.sorting import sort_uniform
 from sim.kernels.state import (
+    CALLED,
     CLEAR_ROUND,
     CLEAR_ROUND_OF,
     CLOSED,
@@ -25,21 +26,25 @@ from sim.kernels.state import (
     CROSS,
     IN_BREACH,
     LIMIT_NONE,
+    LIQUIDATE,
     LIQUIDATING,
     M_CALLED_NOW,
     M_CONTRACTS,
+    M_FORCED_LIMIT,
     M_INDEX_VALID,
     M_LAYOUT,
     M_LIQUIDATE,
+    M_LIQUIDATING,
     M_ROUND,
     M_ROUNDS_MAX,
-    M_FORCED_LIMIT,
     M_SEED,
     M_STEP,
     M_TRADERS,
     MAINTENANCE,
+    OPEN,
     RATE_ONE,
     RUN_CLEARING,
+    WITH_EVALUATOR,
 )
 from sim.kernels.wide import mul_shift_floor
 
@@ -136,8 +141,9 @@ def collect(state, evaluate):
     for contract in range(state.meta[M_CONTRACTS]):
         n = _scan_index(state, contract, 0, n, evaluate)
         n = _scan_index(state, contract, 1, n, evaluate)
-    for i in range(multi_count(state)):
-        n = _add_if_breach(state, np.int64(state.multi_accounts[i]), -1, n, evaluate)
+    if state.meta[M_LAYOUT] == CROSS:
+        for i in range(multi_count(state)):
+            n = _add_if_breach(state, np.int64(state.multi_accounts[i]), -1, n, evaluate)
     return n
 
 
@@ -153,6 +159,32 @@ def _order(state, n, stream):
     sort_uniform(state.scratch_keys, state.scratch_ids, state.scratch_order, state.scratch_counts, n)
 
 
+@kernel(RUN_CLEARING)
+def open_round(state, evaluate, stream):
+    """Collect the breaches of a round and put them in order; returns their number."""
+    n = collect(state, evaluate)
+    if n > 0:
+        _order(state, n, stream)
+    return n
+
+
+@kernel(LIQUIDATE)
+def resolve(state, account, contract, last_resort, evaluate):
+    """Call or liquidate one collected breach, unless what went before it in the round has cured it.
+
+    Only an account whose forced orders have met the book comes to the last resort; a breach that is new by then waits
+    for the next step.
+
+    Returns:
+        Lots that changed hands.
+    """
+    if not in_breach(state, account, contract, evaluate):
+        return np.int64(0)
+    if state.accounts[account].status != LIQUIDATING and (last_resort or call_or_wait(state, account, evaluate) != 0):
+        return np.int64(0)
+    return liquidate(state, account, contract, last_resort, evaluate)
+
+
 @kernel(CLEAR_ROUND_OF)
 def clear_round(state, evaluate, stream, last_resort):
     """One round: collect breaches, call or liquidate each in key order.
@@ -166,31 +198,57 @@ def clear_round(state, evaluate, stream, last_resort):
     Returns:
         Lots that changed hands (0 ends the rounds).
     """
-    n = collect(state, evaluate)
-    if n == 0:
-        return np.int64(0)
-    _order(state, n, stream)
     moved = np.int64(0)
-    for k in range(n):
+    for k in range(open_round(state, evaluate, stream)):
         i = state.scratch_order[k]
         account, contract = np.int64(state.scratch_accounts[i]), np.int64(state.scratch_contracts[i])
-        if state.accounts[account].status == CLOSED:
-            continue
-        if contract >= 0 and state.positions[account, contract].lots == 0:
-            continue
-        if state.accounts[account].status != LIQUIDATING and call_or_wait(state, account, evaluate):
-            continue
-        moved += liquidate(state, account, contract, last_resort, evaluate)
-        recovered = state.accounts[account].status == LIQUIDATING
-        if recovered and contract < 0:
-            recovered = not in_breach(state, account, contract, evaluate)
-        elif recovered:
-            for c in range(state.meta[M_CONTRACTS]):
-                if in_breach(state, account, c, evaluate):
-                    recovered = False
-        if recovered:
-            state.accounts[account].status = 0
+        moved += resolve(state, account, contract, last_resort, evaluate)
     return moved
+
+
+@kernel(WITH_EVALUATOR)
+def begin_clearing(state, evaluate):
+    """Close the calls that are met before the rounds begin."""
+    if state.meta[M_CALLED_NOW] > 0:
+        drop_met_calls(state, evaluate)
+
+
+@kernel(WITH_EVALUATOR)
+def _settle_debts(state, evaluate):
+    """Pay what accounts owe that have nothing left to sell: they closed their positions below bankruptcy themselves."""
+    i = np.int64(0)
+    while i < multi_count(state):
+        account = np.int64(state.multi_accounts[i])
+        if owes(state, account):
+            if state.accounts[account].status == CALLED:
+                state.accounts[account].status = OPEN
+                end_call(state, account)
+            finish(state, account, evaluate)
+            if i < multi_count(state) and state.multi_accounts[i] != account:
+                continue  # the account has left the list, another stands in its place
+        i += 1
+
+
+@kernel(WITH_EVALUATOR)
+def end_clearing(state, evaluate):
+    """Settle debts, and reopen the accounts whose liquidation, or the market, brought them above maintenance."""
+    _settle_debts(state, evaluate)
+    if state.meta[M_LIQUIDATING] == 0:
+        return
+    state.meta[M_LIQUIDATING] = 0
+    for account in range(state.meta[M_TRADERS]):
+        if state.accounts[account].status != LIQUIDATING:
+            continue
+        short = False
+        if state.meta[M_LAYOUT] == CROSS:
+            short = in_breach(state, account, -1, evaluate)
+        else:
+            for contract in range(state.meta[M_CONTRACTS]):
+                short = short or in_breach(state, account, contract, evaluate)
+        if short:
+            state.meta[M_LIQUIDATING] += 1
+        else:
+            state.accounts[account].status = OPEN
 
 
 @kernel(RUN_CLEARING)
@@ -207,8 +265,7 @@ def clear(state, evaluate, stream):
     """
     if state.meta[M_LIQUIDATE] == 0:
         return np.int64(0)
-    if state.meta[M_CALLED_NOW] > 0:
-        drop_met_calls(state, evaluate)
+    begin_clearing(state, evaluate)
     rounds = np.int64(0)
     while rounds < state.meta[M_ROUNDS_MAX]:
         state.meta[M_ROUND] = rounds
@@ -221,4 +278,5 @@ def clear(state, evaluate, stream):
         state.meta[M_ROUND] = state.meta[M_ROUNDS_MAX]
         if clear_round(state, evaluate, stream, True) > 0:
             set_marks(state)
+    end_clearing(state, evaluate)
     return rounds

@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.jit import kernel
-from sim.kernels.state import EVENT, M_EVENTS, M_EVENTS_TOTAL, M_STEP
+from sim.kernels.state import EVENT, RECORD_EVENT, M_EVENTS, M_EVENTS_TOTAL, M_STEP
 
 
 @kernel()
 def _grow_events(state):
     old = state.events
     larger = np.zeros(old.shape[0] * 2, EVENT)
-    larger[: old.shape[0]] = old
+    for i in range(old.shape[0]):
+        larger[i] = old[i]
     state.events = larger
 
 
-@kernel()
+@kernel(RECORD_EVENT)
 def record_event(state, kind, contract, account, reason, a, b, c):
     """Append an event of this step. Mutates ``events`` and its counters."""
     n = state.meta[M_EVENTS]

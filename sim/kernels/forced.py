@@ -20,7 +20,6 @@ from sim.kernels.state import (
     IOC,
     ISOLATED,
     LIMIT_BAND,
-    LIMIT_BANKRUPTCY,
     LIMIT_NONE,
     LIQUIDATE,
     LIQUIDATING,
@@ -32,6 +31,7 @@ from sim.kernels.state import (
     M_FORCED_LIMIT,
     M_LAYOUT,
     M_LEDGER_FLOW,
+    M_LIQUIDATING,
     M_LIQUIDATIONS,
     M_PARTIAL,
     M_ROUND,
@@ -140,14 +140,15 @@ def _best_bid(state, k, side):
 
 
 @kernel()
-def _charge_fee(state, account, contract, value, k):
+def _charge_fee(state, account, contract, value, k, wallet):
     """Take the liquidation fee of a filled value, at most what equity is left, and give it to the fund.
 
-    An isolated position that is flat by now pays from what its pocket returned to the wallet.
+    An isolated position that is flat by now pays from what its pocket returned to the wallet, which held ``wallet``
+    before the fill.
     """
     fee = mul_rate(value, state.contracts[k].fee_liquidation)
     flat = contract >= 0 and state.positions[account, contract].lots == 0
-    left = state.wallets[account, 0] if flat else _own_equity(state, account, contract)
+    left = state.wallets[account, 0] - wallet if flat else _own_equity(state, account, contract)
     fee = min(fee, max(left, np.int64(0)))
     if fee <= 0:
         return
@@ -205,6 +206,7 @@ def sell_to_bids(state, account, contract, k, lots, limit, evaluate):
             state.bids[i].used = 1
             continue
         value = (price * part * tick_value) >> 4
+        wallet = state.wallets[account, 0]
         book_trade(state, account, k, -held, part, value)
         book_trade(state, bidder, k, held, part, value)
         touch(state, account)
@@ -217,7 +219,7 @@ def sell_to_bids(state, account, contract, k, lots, limit, evaluate):
         given += part
         _count(state, account, k, part)
         record_event(state, EV_BID_TAKEN, k, account, bidder, held * part, price, value)
-        _charge_fee(state, account, contract, value, k)
+        _charge_fee(state, account, contract, value, k, wallet)
     return given
 
 
@@ -255,6 +257,7 @@ def sell_to_book(state, account, contract, k, lots, limit):
     """Send a forced immediate-or-cancel order and charge the liquidation fee. Returns lots filled."""
     side = SELL if state.positions[account, k].lots > 0 else BUY
     first = state.meta[M_FILLS]
+    wallet = state.wallets[account, 0]
     submit(state, k, side, limit, lots, account, IOC, FORCED, 0, 0, CAUSE_LIQUIDATION, state.meta[M_EVENT_SEQ])
     filled, value = np.int64(0), np.int64(0)
     for i in range(first, state.meta[M_FILLS]):
@@ -262,7 +265,7 @@ def sell_to_book(state, account, contract, k, lots, limit):
         value += state.fills[i].quantity * state.fills[i].price * state.contracts[k].tick_value
     if filled > 0:
         _count(state, account, k, filled)
-        _charge_fee(state, account, contract, value, k)
+        _charge_fee(state, account, contract, value, k, wallet)
     return filled
 
 
@@ -286,6 +289,7 @@ def liquidate(state, account, contract, last_resort, evaluate):
     """
     if state.accounts[account].status != LIQUIDATING:
         state.accounts[account].status = LIQUIDATING
+        state.meta[M_LIQUIDATING] += 1  # recounted at the end of clearing
         state.accounts[account].last_liquidation = state.meta[M_STEP]
         state.meta[M_LIQUIDATIONS] += 1
     state.meta[M_EVENT_SEQ] += 1

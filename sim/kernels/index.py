@@ -2,9 +2,9 @@
 
 With one maintenance rate m for all accounts of a contract, a long is under maintenance iff its bankruptcy price
 ``(cost - cash) / (lots x tick_value)`` exceeds ``mark x (1 - m)``: the order of bankruptcy prices survives every change
-of m and of the mark, so buckets need maintenance only when an account's own cash or position changes. The index does not
-serve accounts that hold several contracts in one pocket (they stand in ``multi_accounts``), nor rules whose rate differs
-between accounts (``M_INDEX_VALID`` = 0: every account is scanned).
+of m and of the mark, so buckets need maintenance only when an account's own cash or position changes. The index does
+not serve accounts that hold several contracts in one pocket, nor those that owe (both stand in ``multi_accounts``),
+nor rules whose rate differs between accounts (``M_INDEX_VALID`` = 0: every account is scanned).
 """
 
 from __future__ import annotations
@@ -95,10 +95,24 @@ def multi_count(state):
 
 
 @kernel()
+def owes(state, account):
+    """True when an account has a debt and nothing to sell for it.
+
+    That is negative cash in the pocket of a flat position, or in the wallet of a flat account.
+    """
+    if state.meta[M_LAYOUT] == ISOLATED:
+        for contract in range(state.meta[M_CONTRACTS]):
+            if state.positions[account, contract].lots == 0 and state.positions[account, contract].pocket < 0:
+                return True
+    return state.accounts[account].positions == 0 and state.wallets[account, 0] < 0
+
+
+@kernel()
 def touch(state, account):
     """Bring the index up to date after the cash or a position of an account changed.
 
-    Exempt and closed accounts leave it. Mutates bucket links, heads, ``multi_accounts``.
+    Exempt and closed accounts leave it; accounts that owe are listed beside it, for the end of clearing.
+    Mutates bucket links, heads, ``multi_accounts``.
     """
     record = state.accounts[account]
     contracts = state.meta[M_CONTRACTS]
@@ -107,8 +121,10 @@ def touch(state, account):
     if contracts == 1:
         if state.positions[account, 0].lots == 0 or not listed:
             _unlink(state, account, 0)
+            _set_multi(state, account, listed and owes(state, account))
         else:
             _place(state, account, 0, state.positions[account, 0].pocket if isolated else state.wallets[account, 0])
+            _set_multi(state, account, False)
         return
     several = not isolated and record.positions > 1
     for contract in range(contracts):
@@ -117,4 +133,4 @@ def touch(state, account):
         else:
             cash = state.positions[account, contract].pocket if isolated else state.wallets[account, 0]
             _place(state, account, contract, cash)
-    _set_multi(state, account, several and listed)
+    _set_multi(state, account, listed and (several or owes(state, account)))

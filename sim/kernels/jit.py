@@ -90,7 +90,8 @@ def kernel(signature: Any = None) -> Callable[[Callable[..., Any]], Any]:
         if JIT_DISABLED:
             return function
         if signature is None:
-            return numba.njit(cache=CACHE, error_model="numpy")(function)
+            # only sockets are called through C pointers
+            return numba.njit(cache=CACHE, error_model="numpy", no_cfunc_wrapper=True)(function)
         return numba.njit([signature], cache=CACHE, error_model="numpy")(function)
 
     return decorate

@@ -1,7 +1,7 @@
 """Price ladders: one ring of levels per contract and a two-level bitmap of the levels that hold orders.
 
-A book is never crossed, so both sides share one ladder. The level of a tick is ``tick & (window - 1)``: the ladder never
-has to be re-centred, and prices stay apart as long as all resting orders of a contract lie within one window
+A book is never crossed, so both sides share one ladder. The level of a tick is ``tick & (window - 1)``: the ladder
+never has to be re-centred, and prices stay apart as long as all resting orders of a contract lie within one window
 (``quotes.low .. quotes.high``). An order that would break this first tightens these bounds to the live prices and, if
 that does not help, doubles the ladders of all contracts.
 
@@ -169,22 +169,21 @@ def next_below(state, contract, tick):
 
 
 @kernel()
-def _grow(state):
-    """Double the ladders of all contracts; every level keeps its queue. Mutates levels and bitmaps."""
+def _grow(state, window):
+    """Give all contracts ladders of ``window`` levels, a power of two; every level keeps its queue.
+
+    Replaces ``levels``, ``bits0`` and ``bits1``.
+    """
     old = state.levels
     contracts = state.meta[M_CONTRACTS]
-    window = old.shape[1]
-    levels = np.zeros((contracts, 2 * window), LEVEL)
-    bits0 = np.zeros((contracts, 2 * window // 64), np.uint64)
-    bits1 = np.zeros((contracts, 2 * window // 4096), np.uint64)
+    levels = np.zeros((contracts, window), LEVEL)
+    bits0 = np.zeros((contracts, window // 64), np.uint64)
+    bits1 = np.zeros((contracts, window // 4096), np.uint64)
     for contract in range(contracts):
-        for place in range(2 * window):
-            levels[contract, place].head = -1
-            levels[contract, place].tail = -1
         tick = next_above(state, contract, np.int64(0))
         while tick != NO_PRICE:
-            place = tick & (2 * window - 1)
-            levels[contract, place] = old[contract, tick & (window - 1)]
+            place = tick & (window - 1)
+            levels[contract, place] = old[contract, tick & (old.shape[1] - 1)]
             word = place >> 6
             bits0[contract, word] |= _ONE << np.uint64(place & 63)
             bits1[contract, word >> 6] |= _ONE << np.uint64(word & 63)
@@ -192,22 +191,29 @@ def _grow(state):
     state.levels = levels
     state.bits0 = bits0
     state.bits1 = bits1
+    for contract in range(contracts):
+        for place in range(window):
+            if bits0[contract, place >> 6] & (_ONE << np.uint64(place & 63)) == _NONE:
+                state.levels[contract, place].head = -1
+                state.levels[contract, place].tail = -1
 
 
 @kernel()
 def _widen(state, contract, price):
-    """Tighten the bounds of a contract to its live prices, then grow until ``price`` fits. Returns success."""
+    """Tighten the bounds of a contract to its live prices, then grow if ``price`` does not fit. Returns success."""
     quote = state.quotes[contract]
     # both searches run on the old bounds, which cover every live price
     low = next_above(state, contract, quote.low)
     high = next_below(state, contract, quote.high)
     quote.low = low
     quote.high = high
-    span = max(high, price) - min(low, price)
-    while span >= state.levels.shape[1]:
-        if 2 * state.levels.shape[0] * state.levels.shape[1] > LEVELS_MAX:
+    window = state.levels.shape[1]
+    while max(high, price) - min(low, price) >= window:
+        window *= 2
+    if window > state.levels.shape[1]:
+        if window * state.levels.shape[0] > LEVELS_MAX:
             return False
-        _grow(state)
+        _grow(state, np.int64(window))
     quote.low = min(low, price)
     quote.high = max(high, price)
     return True

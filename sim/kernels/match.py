@@ -63,6 +63,12 @@ def _replace(state, i):
     if slot < 0:
         refuse(state, i, R_UNKNOWN_ORDER)
         return
+    # what fills from here on counts against the sender's later replacements of the same order
+    later = np.int64(message.own_next)
+    while later >= 0:
+        if state.messages[later].kind == REPLACE and state.messages[later].ref == message.ref:
+            state.messages[later].open_at_admission = message.quantity
+        later = np.int64(state.messages[later].own_next)
     open_now = state.orders[slot].quantity
     wanted = message.quantity - (message.open_at_admission - open_now)
     if wanted <= 0:

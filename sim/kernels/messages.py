@@ -12,6 +12,7 @@ from sim.kernels.state import (
     M_STEP,
     MESSAGE,
     PI_PERIOD,
+    PUSH,
     PI_WAKE_STARTS,
 )
 
@@ -21,7 +22,8 @@ def _grow_messages(state):
     """Double the buffer (rare; the old content is kept)."""
     old = state.messages
     larger = np.zeros(old.shape[0] * 2, MESSAGE)
-    larger[: old.shape[0]] = old
+    for i in range(old.shape[0]):  # a slice copy would compile its error texts, for seconds
+        larger[i] = old[i]
     state.messages = larger
     state.arrival = np.zeros(larger.shape[0], np.int64)
     state.sort_keys = np.zeros(larger.shape[0], np.uint64)
@@ -33,11 +35,12 @@ def _grow_messages(state):
 def _grow_bids(state):
     old = state.bids
     larger = np.zeros(old.shape[0] * 2, BID)
-    larger[: old.shape[0]] = old
+    for i in range(old.shape[0]):  # a slice copy would compile its error texts, for seconds
+        larger[i] = old[i]
     state.bids = larger
 
 
-@kernel()
+@kernel(PUSH)
 def push(state, account, contract, kind, side, tif, flags, price, quantity, expiry, ref, cause, cause_ref):
     """Append one message to the buffer of this step.
 

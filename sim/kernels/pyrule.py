@@ -9,27 +9,21 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.admission import prepare, refuse, reserve_message, within_limit
-from sim.kernels.calls import drop_met_calls
-from sim.kernels.clearing import in_breach
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import equity
 from sim.kernels.state import (
     CANCEL,
     CANCEL_ALL,
     CROSS,
-    LIQUIDATING,
-    M_CALLED_NOW,
     M_CONTRACTS,
     M_LAYOUT,
     M_MESSAGES,
     M_TRADERS,
     OK,
-    OPEN,
     R_MARGIN,
     R_POSITION_LIMIT,
     REDUCE_ONLY,
     REQUIREMENT,
-    WITH_EVALUATOR,
 )
 
 
@@ -45,7 +39,7 @@ def begin_wave(state, wave):
     """Check and reserve the ``wave``-th message of every account.
 
     Returns:
-        Messages of this wave (0 ends admission). Mutates messages and reserves.
+        Messages of this wave (0 ends admission). Mutates messages (``pad``: reason of refusal) and reserves.
     """
     found = np.int64(0)
     for i in range(state.meta[M_MESSAGES]):
@@ -54,16 +48,17 @@ def begin_wave(state, wave):
         found += 1
         state.messages[i].accepted = 0
         reason = prepare(state, i)
+        state.messages[i].pad = reason
         if reason != OK:
-            refuse(state, i, reason)
             continue
         if state.messages[i].kind == CANCEL or state.messages[i].kind == CANCEL_ALL:
             state.messages[i].accepted = 1
             continue
         reserve_message(state, i, 1)
-        if not within_limit(state, np.int64(state.messages[i].account), np.int64(state.messages[i].contract)):
+        account, contract = np.int64(state.messages[i].account), np.int64(state.messages[i].contract)
+        if not within_limit(state, account, contract, np.int64(state.messages[i].side)):
             reserve_message(state, i, -1)
-            refuse(state, i, R_POSITION_LIMIT)
+            state.messages[i].pad = R_POSITION_LIMIT
             continue
         state.messages[i].accepted = 2  # reserved, margin not decided
     return found
@@ -89,29 +84,16 @@ def end_wave(state, wave, before, after):
             own = equity(state, account) if cross else state.wallets[account, 0]
             if own - after[account] < 0 and after[account] > before[account]:
                 reserve_message(state, i, -1)
-                refuse(state, i, R_MARGIN)
+                state.messages[i].accepted = 0
+                state.messages[i].pad = R_MARGIN
                 continue
         before[account] = after[account]
 
 
-@kernel(WITH_EVALUATOR)
-def begin_clearing(state, evaluate):
-    """Close the calls that are met before the rounds begin."""
-    if state.meta[M_CALLED_NOW] > 0:
-        drop_met_calls(state, evaluate)
-
-
-@kernel(WITH_EVALUATOR)
-def end_clearing(state, evaluate):
-    """Reopen accounts whose liquidation brought them back above maintenance."""
-    for account in range(state.meta[M_TRADERS]):
-        if state.accounts[account].status != LIQUIDATING:
-            continue
-        short = False
-        if state.meta[M_LAYOUT] == CROSS:
-            short = in_breach(state, account, -1, evaluate)
-        else:
-            for contract in range(state.meta[M_CONTRACTS]):
-                short = short or in_breach(state, account, contract, evaluate)
-        if not short:
-            state.accounts[account].status = OPEN
+@kernel()
+def report_refusals(state):
+    """Put the refusals of all waves on the tape in arrival order, as message-by-message admission does."""
+    for k in range(state.meta[M_MESSAGES]):
+        i = state.arrival[k]
+        if state.messages[i].pad != OK:
+            refuse(state, i, state.messages[i].pad)

@@ -7,7 +7,7 @@ import numpy as np
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import normal4, uniform4
-from sim.kernels.ledger import OFFSET_SCRIPT, book_trade, deposit
+from sim.kernels.ledger import OFFSET_SCRIPT, book_trade, deposit, maintenance_row
 from sim.kernels.realmath import exp, ln
 from sim.kernels.state import (
     CROSS,
@@ -45,8 +45,9 @@ def seed_positions(state, first, count, contract, lots_long, lots_short, low, hi
     """Give the traders of a population positions around the mark, against the scripted account.
 
     Row i is long with a keyed draw until the long lots are given out, else short; sizes are equal shares of the side's
-    lots; leverage is log-uniform in [low, high]; the entry price is mark x exp(spread x z). A trader's wallet is set so
-    that equity over value at mark is one over its leverage, by a deposit or a withdrawal.
+    lots; leverage at entry is log-uniform in [low, high]; the entry price is mark x exp(spread x z). A trader's cash is
+    set to its entry value over its leverage, by a deposit or a withdrawal. Positions whose equity at the mark would be
+    below 1.2 x maintenance are not given.
 
     Args:
         state: the market; mutates positions, wallets, deposits, the index.
@@ -64,6 +65,7 @@ def seed_positions(state, first, count, contract, lots_long, lots_short, low, hi
     script = state.meta[M_TRADERS] + OFFSET_SCRIPT
     tick_value = state.contracts[contract].tick_value
     mark = state.quotes[contract].mark
+    rate = state.rate_maintenance[maintenance_row(state), contract]
     total = lots_long + lots_short
     given_long, given_short = np.int64(0), np.int64(0)
     for i in range(count):
@@ -88,14 +90,19 @@ def seed_positions(state, first, count, contract, lots_long, lots_short, low, hi
         leverage = exp(ln(low) + u[1] * (ln(high) - ln(low)))
         entry = max(np.int64(np.floor(mark / 16.0 * exp(spread * z[0]) + 0.5)), np.int64(1))
         value = entry * lots * tick_value
+        at_mark = (side * lots * mark * tick_value) >> 4
+        collateral = np.int64(np.floor(value / leverage))
+        # who entered so badly that the position would be gone at once has no position to give
+        if collateral + at_mark - side * value < mul_rate(abs(at_mark), rate) * 6 // 5:
+            continue
+        own = state.wallets[account, 0]
         book_trade(state, account, contract, side, lots, value)
         book_trade(state, script, contract, -side, lots, value)
         state.meta[M_FLOW] += lots
         state.meta[M_LEDGER_FLOW] += lots
-        at_mark = (side * lots * mark * tick_value) >> 4
-        wanted = np.int64(np.floor(abs(at_mark) / leverage))
-        position = state.positions[account, contract]
-        own = state.wallets[account, 0] + position.pocket + at_mark - position.cost
+        wanted = collateral
+        if state.meta[M_LAYOUT] == ISOLATED:
+            own = state.wallets[account, 0] + state.positions[account, contract].pocket
         deposit(state, account, wanted - own)
         if state.meta[M_LAYOUT] == ISOLATED:
             # the position's collateral is what was just brought in

@@ -64,8 +64,8 @@ LIMIT_NONE, LIMIT_BANKRUPTCY, LIMIT_BAND = 0, 1, 2
     EV_CALL,  # a: shortfall in minor units, b: grace end step
     EV_CALL_MET,  # a: top-up, b: equity
     EV_LIQUIDATION,  # a: lots ordered (signed), b: lots filled, c: limit price or NO_PRICE; reason: round
-    EV_TAKEOVER,  # fund takes a: lots (signed), b: price (sub-ticks)
-    EV_BID_TAKEN,  # liquidator (reason: its account) takes a: lots (signed), b: price (sub-ticks)
+    EV_TAKEOVER,  # fund takes a: lots (signed), b: value (minor units), c: mark (sub-ticks)
+    EV_BID_TAKEN,  # liquidator (reason: its account) takes a: lots (signed), b: price (sub-ticks), c: value
     EV_BANKRUPT,  # a: negative equity covered
     EV_FUND_PAID,  # a: paid by the insurance fund
     EV_SOCIALISED,  # a: shared among winners
@@ -138,7 +138,7 @@ REASON_NAMES = (
     M_CALLS,  # margin calls since start
     M_CALLS_MET,
     M_CALL_AMOUNT,  # minor units called since start
-    M_LIQUIDATIONS,  # accounts (cross) or positions (isolated) liquidated since start
+    M_LIQUIDATIONS,  # liquidations of accounts begun since start (one that carries over counts once)
     M_BAD_DEBT,  # gross negative equity of liquidated accounts, minor units
     M_FUND_PAID,
     M_SOCIALISED,
@@ -167,7 +167,8 @@ REASON_NAMES = (
     M_TOTALS_EVERY,  # steps between sums of requirement and equity over accounts for the record
     M_ROUNDS,  # liquidation rounds of the last step
     M_SCRIPTED,  # scripted events that have happened
-) = range(64)
+    M_LIQUIDATING,  # accounts whose liquidation carries over to the next step
+) = range(65)
 META_SIZE = 96
 
 # Status codes (``M_STATUS``)
@@ -439,6 +440,20 @@ GROWING = (
 
 if JIT_DISABLED:
 
+    class Row(np.record):
+        """A record whose field ``flags`` is not hidden by NumPy's attribute of that name."""
+
+        def __getattribute__(self, name: str) -> Any:
+            """Read a field or an attribute."""
+            return self["flags"] if name == "flags" else super().__getattribute__(name)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Write a field."""
+            if name == "flags":
+                self["flags"] = value
+            else:
+                super().__setattr__(name, value)
+
     class State:  # plain Python for debuggers and coverage
         """The arrays of a market as attributes (uncompiled form)."""
 
@@ -449,7 +464,8 @@ if JIT_DISABLED:
                 setattr(self, name, array)
 
         def __setattr__(self, name: str, array: np.ndarray) -> None:
-            object.__setattr__(self, name, array.view(np.recarray) if array.dtype.names else array)
+            """Replace an array; records become rows with attributes."""
+            object.__setattr__(self, name, array.view(np.dtype((Row, array.dtype))) if array.dtype.names else array)
 
     STATE_TYPE: Any = None
     DECIDE: Any = None
@@ -468,14 +484,16 @@ if JIT_DISABLED:
     RUN_CLEARING: Any = None
     CLEAR_STEP: Any = None
     LIQUIDATE: Any = None
+    RECORD_EVENT: Any = None
+    PUSH: Any = None
+    REFUSE: Any = None
     SELL_TO_BIDS: Any = None
     ADVANCE: Any = None
 else:
     import numba
     from numba import types
-    from numba.experimental import structref
-
     from numba.core import cgutils
+    from numba.experimental import structref
     from numba.extending import intrinsic
 
     @structref.register
@@ -483,10 +501,12 @@ else:
         """Numba type of :class:`State`."""
 
         def preprocess_fields(self, fields: Any) -> Any:
+            """Types of the fields, literals widened."""
             return tuple((name, types.unliteral(kind)) for name, kind in fields)
 
         @property
         def mangling_args(self) -> Any:
+            """A short name in symbols."""
             # the default spells every record type into every symbol name
             return "State", ()
 
@@ -498,6 +518,7 @@ else:
         """
 
         def __new__(cls, *arrays: np.ndarray) -> State:
+            """Make the struct of arrays in the order of ``FIELDS``."""
             self = _make(tuple(arrays))
             for name, array in zip(FIELD_NAMES, arrays, strict=True):
                 if name not in GROWING:
@@ -574,6 +595,14 @@ else:
     EXCESS = types.int64(STATE_TYPE, types.int64, REQUIREMENT_TYPE)
     WITH_EVALUATOR = types.void(STATE_TYPE, REQUIREMENT_TYPE)
     CALL_OR_WAIT = EXCESS
+    # Functions that many others call with literals: one compiled form, not one for each combination of literals
+    RECORD_EVENT = types.void(STATE_TYPE, *[types.int64] * 7)
+    PUSH = types.void(STATE_TYPE, *[types.int64] * 12)
+    REFUSE = types.void(STATE_TYPE, types.int64, types.int64)
+    # Whole phases are handed over as values, so that the fused loop does not compile them a second time
+    PHASES = types.UniTuple(
+        types.FunctionType(types.void(STATE_TYPE, REQUIREMENT_TYPE, types.UniTuple(types.int64, 4))), 2
+    )
     IN_BREACH = types.boolean(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
     COLLECT = types.int64(STATE_TYPE, types.int64, types.int64, types.int64, REQUIREMENT_TYPE)
     CLEAR_ROUND = types.int64(STATE_TYPE, REQUIREMENT_TYPE)
@@ -591,6 +620,7 @@ else:
         types.UniTuple(PUBLISH_TYPE, PUBLISHERS_MAX),
         REQUIREMENT_TYPE,
         types.UniTuple(types.int64, 4),  # streams: arrival, liquidation, and two spare
+        PHASES,
     )
 
 INITIAL, MAINTENANCE = 0, 1
@@ -752,6 +782,11 @@ def arrays_of(state: State) -> dict[str, np.ndarray]:
     return {name: getattr(state, name) for name in FIELD_NAMES}
 
 
+def raw(array: np.ndarray) -> np.ndarray:
+    """A view whose copies keep every byte: NumPy copies records field by field and leaves padding to chance."""
+    return array.view(np.dtype((np.void, array.dtype.itemsize))) if array.dtype.names else array
+
+
 def copy_of(state: State) -> State:
-    """An independent copy of the whole state."""
-    return State(*(np.array(getattr(state, name), copy=True) for name in FIELD_NAMES))
+    """An independent copy of the whole state, to the byte."""
+    return State(*(raw(np.asarray(getattr(state, name))).copy().view(dtype) for name, dtype, _ in FIELDS))

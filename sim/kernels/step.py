@@ -157,7 +157,7 @@ def admit_and_match(state, evaluate, streams):
 
 
 @kernel(ADVANCE)
-def advance(state, steps, decide, publish, evaluate, streams):
+def advance(state, steps, decide, publish, evaluate, streams, phases):
     """Run steps without returning to Python.
 
     Args:
@@ -167,6 +167,7 @@ def advance(state, steps, decide, publish, evaluate, streams):
         publish: publishers by slot, padded with :func:`no_publication`.
         evaluate: requirement kernel.
         streams: numbers of the arrival and liquidation streams.
+        phases: :func:`admit_and_match` and :func:`clear_and_record`.
 
     Returns:
         Steps done; fewer than asked for when a kernel raised ``meta[M_STATUS]``.
@@ -176,12 +177,12 @@ def advance(state, steps, decide, publish, evaluate, streams):
         for population in range(state.meta[M_POPULATIONS]):
             decide[population](state, population)
         house_messages(state)
-        admit_and_match(state, evaluate, streams)
+        phases[0](state, evaluate, streams)
         before_publish(state)
         for slot in range(state.meta[M_PUBLISHERS]):
             publish[slot](state, slot)
         announce(state)
-        clear_and_record(state, evaluate, streams)
+        phases[1](state, evaluate, streams)
         if state.meta[M_STATUS] != 0:
             return np.int64(done + 1)
     return np.int64(steps)

@@ -8,6 +8,7 @@ from sim.kernels.events import record_event
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import OFFSET_FUND, book_trade, credit, equity, position_equity, unrealised, value_at
+from sim.kernels.orders import cancel_all
 from sim.kernels.state import (
     CAUSE_TAKEOVER,
     CLOSED,
@@ -18,9 +19,9 @@ from sim.kernels.state import (
     EV_TAKEOVER,
     M_BAD_DEBT,
     M_CONTRACTS,
+    M_FLOW,
     M_FUND_PAID,
     M_LEDGER_FLOW,
-    M_FLOW,
     M_SOCIALISED,
     M_TRADERS,
     M_UNCOVERED,
@@ -121,7 +122,8 @@ def cover(state, account, contract):
 
 @kernel()
 def close_account(state, account):
-    """Close a bankrupt account for good: it may not trade again. Its orders must be gone."""
+    """Close a bankrupt account for good: its orders are cancelled, and it may not trade again."""
+    cancel_all(state, account, -1)
     state.accounts[account].status = CLOSED
     touch(state, account)
     record_event(state, EV_CLOSED, -1, account, 0, state.wallets[account, 0], 0, 0)
@@ -139,7 +141,8 @@ def fund_can_take(state, account, contract):
 def take_over(state, account, contract):
     """Move every position of the account (or the one isolated position) to the fund at the bankruptcy price.
 
-    The account ends flat with no cash: the value of the transfer is what leaves its equity at zero. With several
+    The account ends flat with no cash, and closed if it was bankrupt: the value of the transfer is what leaves its
+    equity at zero. With several
     contracts the equity is spread over them in proportion to their value at mark.
 
     Args:
@@ -160,6 +163,7 @@ def take_over(state, account, contract):
     if gross <= 0:
         return np.int64(0)
     left = equity(state, account) if contract < 0 else position_equity(state, account, contract)
+    deficit = -left
     moved = np.int64(0)
     for k in range(contracts):
         lots = state.positions[account, k].lots
@@ -183,6 +187,14 @@ def take_over(state, account, contract):
         state.accounts[account].liquidated += abs(lots)
         moved += abs(lots)
         record_event(state, EV_TAKEOVER, k, account, CAUSE_TAKEOVER, lots, value, mark)
+    if deficit > 0:
+        # the price at which the fund took over is worse than the mark by what the account could not pay
+        state.meta[M_BAD_DEBT] += deficit
+        state.meta[M_FUND_PAID] += deficit
+        record_event(state, EV_BANKRUPT, contract, account, 0, deficit, deficit, 0)
+        record_event(state, EV_FUND_PAID, contract, account, 0, deficit, 0, 0)
+        if contract < 0:
+            close_account(state, account)
     touch(state, account)
     touch(state, fund)
     return moved

@@ -16,12 +16,19 @@ _S63 = np.uint64(63)
 if JIT_DISABLED:
 
     def mul_rate(value: int, rate: int) -> int:
+        """Value times a rate in 2**-32, rounded up: the rounding of every requirement and fee."""
         return -((-int(value) * int(rate)) >> 32)
 
     def mul_shift_floor(a: int, b: int, shift: int) -> int:
+        """``floor(a * b / 2**shift)``; a and b may be negative."""
         return (int(a) * int(b)) >> int(shift)
 
+    def mul_high(a: Any, b: Any) -> np.uint64:
+        """High 64 bits of the unsigned product."""
+        return np.uint64((int(a) * int(b)) >> 64)
+
     def mul_div_floor(a: int, b: int, c: int) -> int:
+        """``floor(a * b / c)``; c > 0, b >= 0, a may be negative."""
         return (int(a) * int(b)) // int(c)
 
 else:

@@ -11,8 +11,6 @@ import agents
 from agents.columns import Population
 from sim.contracts import Contract, contract_records
 from sim.interfaces import PopulationSetup
-from sim.kernels.ledger import equity
-from sim.kernels.messages import push
 from sim.kernels.state import (
     CALLED,
     CLOSED,
@@ -41,9 +39,9 @@ from sim.kernels.state import (
 from sim.keyed import stream
 
 PRICE = 5000
-SENT = ("account", "contract", "kind", "side", "tif", "flags", "price", "quantity", "expiry", "ref", "cause", "cause_ref")
-
-__all__ = ["PRICE", "equity", "market", "market_info", "push", "randomise", "sent"]
+SENT = (
+    "account", "contract", "kind", "side", "tif", "flags", "price", "quantity", "expiry", "ref", "cause", "cause_ref",
+)  # fmt: skip
 
 
 def market_info(contracts: int = 1) -> agents.MarketInfo:
@@ -59,11 +57,9 @@ def market(
     steps: int = 400,
     info: agents.MarketInfo | None = None,
 ) -> tuple[State, list[Population]]:
-    """A market in its first state, with populations filled in."""
+    """A market in its first state, with populations filled in; each is named after its kind."""
     info = info or market_info(contracts)
-    populations = [
-        agents.create(kind, f"{kind}{number}", params, info) for number, (kind, params) in enumerate(kinds)
-    ]
+    populations = [agents.create(kind, kind, params, info) for kind, params in kinds]
     table = [Contract(name=name, initial_price=PRICE, max_price=1 << 15, price_band=0.5) for name in info.contracts]
     traders = sum(population.count for population in populations)
     state = allocate(
@@ -144,7 +140,8 @@ def randomise(state: State, rng: np.random.Generator) -> None:
         log_value = np.log(PRICE) + np.cumsum(rng.normal(0, 0.002, state.value.shape[0]))
         state.value[:, contract] = np.exp(log_value + rng.normal(0, 0.01))
         ring = state.history.shape[0]
-        state.history[:, contract] = np.log(mid / SUBTICKS) + 0.001 * np.cumsum(rng.normal(size=ring)) * rng.integers(0, 3)
+        wander = 0.001 * np.cumsum(rng.normal(size=ring)) * rng.integers(0, 3)
+        state.history[:, contract] = np.log(mid / SUBTICKS) + wander
         lots = rng.integers(-40, 41, accounts) * (rng.random(accounts) < 0.6)
         state.positions["lots"][:, contract] = lots
         state.positions["cost"][:, contract] = lots * PRICE * 100
@@ -159,3 +156,21 @@ def sent(state: State) -> list[tuple[int, ...]]:
     """The messages in the buffer as tuples in the order of :class:`agents.desk.Message`."""
     rows = np.asarray(state.messages)[: int(state.meta[M_MESSAGES])]
     return [tuple(int(row[name]) for name in SENT) for row in rows]
+
+
+def decide(state: State, population: Population, step: int = 1, number: int = 0) -> list[tuple[int, ...]]:
+    """The messages of one step."""
+    state.meta[M_STEP] = step
+    state.meta[M_MESSAGES] = state.meta[M_BIDS] = 0
+    population.decide(state, number)
+    return sent(state)
+
+
+def over(state: State, population: Population, steps: int) -> np.ndarray:
+    """The messages of many steps as rows, in the columns of ``SENT``."""
+    return np.array([message for step in range(1, steps + 1) for message in decide(state, population, step)])
+
+
+def column(messages: np.ndarray, name: str) -> np.ndarray:
+    """One field of messages."""
+    return messages[:, SENT.index(name)]

@@ -124,7 +124,8 @@ def comparison(n: int = 30, regimes: tuple[str, ...] = REGIMES, **extra: Any) ->
         "seeds": list(range(n)), "regimes": list(regimes), "baseline": regimes[0],
         "incidence": incidence_summary(incidence), "runs": [], "results_hash": "3f9a" * 16,
         "scales": {"dynamic": {"mean": 0.8731, "smallest": 0.81, "largest": 0.94}}, "placebo_identical": True,
-        "parameters": {r: {"regime": r, "params": {"initial": 0.04, "maintenance": 0.02}} for r in regimes}, "money": {"currency": "USD", "minor_per_unit": 100},
+        "parameters": {r: {"regime": r, "params": {"initial": 0.04, "maintenance": 0.02}} for r in regimes},
+        "money": {"currency": "USD", "minor_per_unit": 100},
         "command": "marginlab compare shock --margin static,dynamic,portfolio,isolated --fork-at sale --seeds 30",
         "versions": {"marginlab": "0.1.0", "python": "3.11.9", "numpy": "2.4.6"},
     } | extra  # fmt: skip

@@ -46,7 +46,7 @@ def install(state: Any, slot: int, model: Any, contracts: ContractTable) -> dict
 
 def publish(state: Any, model: Any, step: int) -> None:
     """Publish for a step and copy the rates of slot 0 to where they bind, as the market does."""
-    state.meta[layout.M_STEP] = step
+    state.meta[layout.M_STEP] = state.meta[layout.M_PUBLISHED] = step
     model.publish_kernel(state, 0)
     state.rate_initial[:] = state.model_rates[0, :, 0]
     state.rate_maintenance[step % state.meta[layout.M_RISK_SLOTS]] = state.model_rates[0, :, 1]

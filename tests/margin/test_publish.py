@@ -193,9 +193,9 @@ def test_the_scale_of_a_fork_multiplies_what_is_published_and_stays_within_bound
     state.model_scale[0] = 100.0
     markets.publish(state, model, 2)
     assert state.model_rates[0, 0].tolist() == [layout.RATE_ONE, layout.RATE_ONE]
-    scaled = margin.scaled(markets.risk(state), 1e-12)
-    assert scaled.rate_initial.tolist() == [1, 1]
-    assert margin.scaled(scaled, 1.0) is scaled
+    state.model_scale[0] = 1e-12
+    markets.publish(state, model, 3)
+    assert state.model_rates[0, 0].tolist() == [1, 1]
 
 
 def test_a_shadow_model_publishes_rates_and_leaves_the_grid_alone() -> None:
@@ -209,6 +209,22 @@ def test_a_shadow_model_publishes_rates_and_leaves_the_grid_alone() -> None:
     assert state.model_rates[1].tolist() == state.model_rates[0].tolist()
     assert not state.scenario_pnl.any()
     assert state.meta[layout.M_SCENARIOS] == 0
+
+
+@pytest.mark.parametrize("name", ["ewma", "overlays", "portfolio"])
+def test_publishing_again_at_the_same_step_changes_nothing(name: str) -> None:
+    contracts = markets.table(2, 86_400, 1)
+    regime, params = REGIMES[name]
+    model = margin.create(regime, params)
+    state = markets.market(contracts)
+    markets.install(state, 0, model, contracts)
+    for step in range(5):
+        state.quotes["mark"] = contracts.initial_mark + 3000 * step
+        markets.publish(state, model, step)
+        before = layout.copy_of(state)
+        markets.publish(state, model, step)
+        for field in ("model_state", "model_rates", "scenario_pnl"):
+            assert np.array_equal(getattr(before, field), getattr(state, field))
 
 
 def test_publication_is_a_function_of_the_state_alone() -> None:

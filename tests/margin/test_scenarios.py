@@ -12,6 +12,7 @@ from sim.errors import ConfigError
 from sim.kernels.state import INITIAL, MAINTENANCE, RATE_ONE
 from tests.margin import markets
 
+ROUNDING = 16  # profits are whole minor units per 2**10 lots, and positions here have up to 5,000 lots
 RATES = {"initial": 0.125, "maintenance": 0.0625}
 
 
@@ -55,9 +56,9 @@ def test_a_spread_is_cheap_and_not_free() -> None:
     legs = requirement(RATES | {"offset": 0.8}, [lots[0], 0]) + requirement(RATES | {"offset": 0.8}, [0, lots[1]])
     for offset in (0.0, 0.5, 0.8, 1.0):
         spread = requirement(RATES | {"offset": offset}, lots)
-        assert spread == pytest.approx((1.0 - offset) * legs, abs=4)
+        assert spread == pytest.approx((1.0 - offset) * legs, abs=ROUNDING)
     both_long = requirement(RATES | {"offset": 0.8}, [lots[0], -lots[1]])
-    assert both_long == pytest.approx(legs, abs=4)
+    assert both_long == pytest.approx(legs, abs=ROUNDING)
 
 
 def test_a_correlation_charges_the_spread_at_the_same_quantile() -> None:
@@ -68,7 +69,7 @@ def test_a_correlation_charges_the_spread_at_the_same_quantile() -> None:
     gross = float(np.abs(values(lots)).sum()) * 0.0625
     for correlation in (1.0, 0.9, 0.0, -1.0):
         found = requirement(RATES | {"correlation": correlation}, lots)
-        assert found == pytest.approx(np.sqrt(2 - 2 * correlation) / 2 * gross, abs=5)
+        assert found == pytest.approx(np.sqrt(2 - 2 * correlation) / 2 * gross, abs=ROUNDING)
 
 
 def test_initial_is_the_factor_times_maintenance() -> None:

@@ -1,0 +1,110 @@
+"""A small market that runs in a moment, and the command line as a user calls it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SMALL = """
+[market]
+name = "small"
+steps = 400
+steps_per_day = 100
+burn_in = 50
+
+[[contracts]]
+name = "one"
+tick_value = 2
+max_lots = 100_000
+max_price = 50_000
+fee_liquidation = 0.005
+
+[world]
+kind = "gbm"
+volatility = 0.03
+
+[margin]
+regime = "static"
+
+[margin.params]
+initial = 0.04
+maintenance = 0.02
+
+[margin.regimes.fast]
+regime = "dynamic"
+half_life = "20min"
+
+[clearing]
+forced_limit = "none"
+surplus_to = "trader"
+
+[measure]
+event = "sale"
+
+[[populations]]
+kind = "latent"
+name = "latent"
+count = 20
+lifetime = 200.0
+
+[[populations]]
+kind = "noise"
+name = "noise"
+count = 20
+
+[[populations]]
+kind = "trend_followers"
+name = "leveraged"
+count = 60
+horizon_low = 10
+horizon_high = 100
+
+[[events]]
+name = "positions"
+kind = "seed_open_interest"
+at_step = 150
+population = "leveraged"
+per_bid_depth = 2.0
+r0 = 1.0
+
+[[events]]
+name = "sale"
+kind = "metaorder"
+at_step = 200
+side = "sell"
+lots = 200
+steps = 10
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """The file of the small scenario."""
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def marginlab(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Call the command in a folder of its own."""
+
+    def call(*arguments: str, cwd: Path = tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "experiments", *arguments],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    return call
