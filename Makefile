@@ -79,12 +79,12 @@ $(BIN)/python:
 		exit 2; }; fi; \
 	echo "Making $(VENV) with $$python"; \
 	"$$python" -m venv "$(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=23"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade "pip>=23"
 
 $(RUN_STAMP): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable .
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[dev]"
 	@touch $@ $(RUN_STAMP)

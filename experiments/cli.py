@@ -36,7 +36,7 @@ Plugins = Annotated[
     list[str] | None, typer.Option("--plugin", metavar="FILE", help="Load a Python file with rules or traders first.")
 ]
 Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="Keep results in a new or empty folder.")]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Worker processes.")]
+Jobs = Annotated[str, typer.Option("--jobs", help="Worker processes.")]
 Check = Annotated[bool, typer.Option("--check", help="Verify every invariant at every step.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, nothing else.")]
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this one in full.")]
@@ -51,7 +51,7 @@ def run(
     assignments: Assignments = None,
     plugin: Plugins = None,
     check: Check = False,
-    jobs: Jobs = 1,
+    jobs: Jobs = "1",
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -60,7 +60,7 @@ def run(
 
     chosen = parse_seeds(seeds) if seeds is not None else (parse_seed(seed),)
     commands.run(
-        scenario, chosen, margin=margin, assignments=assignments or [], plugins=plugin or [], check=check, jobs=jobs,
+        scenario, chosen, margin=margin, assignments=assignments or [], plugins=plugin or [], check=check, jobs=_workers(jobs),
         out=out, as_json=as_json,
     )  # fmt: skip
 
@@ -78,7 +78,7 @@ def compare(
     assignments: Assignments = None,
     plugin: Plugins = None,
     check: Check = False,
-    jobs: Jobs = 1,
+    jobs: Jobs = "1",
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -87,7 +87,7 @@ def compare(
 
     commands.compare(
         scenario, parse_seeds(seeds if seeds is not None else "30"), margin=margin, fork_at=fork_at,
-        assignments=assignments or [], plugins=plugin or [], check=check, jobs=jobs, out=out, as_json=as_json,
+        assignments=assignments or [], plugins=plugin or [], check=check, jobs=_workers(jobs), out=out, as_json=as_json,
     )  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def cascade(
     assignments: Assignments = None,
     plugin: Plugins = None,
     check: Check = False,
-    jobs: Jobs = 1,
+    jobs: Jobs = "1",
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -109,7 +109,7 @@ def cascade(
 
     commands.cascade(
         scenario, parse_seeds(seeds if seeds is not None else "80"), targets=_numbers("--r0", r0), event=event,
-        assignments=assignments or [], plugins=plugin or [], check=check, jobs=jobs, out=out, as_json=as_json,
+        assignments=assignments or [], plugins=plugin or [], check=check, jobs=_workers(jobs), out=out, as_json=as_json,
     )  # fmt: skip
 
 
@@ -214,6 +214,12 @@ def check_installation() -> None:
                 f"the package {room!r} is imported from {found}, not from this installation ({home}); "
                 "run marginlab from another folder, or remove that folder from PYTHONPATH"
             )
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise ConfigError.of("--jobs", text, "a whole number from 1 to 1024")
+    return int(text)
 
 
 def _numbers(key: str, text: str) -> tuple[float, ...]:

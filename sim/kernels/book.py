@@ -19,11 +19,13 @@ from sim.kernels.depth import (
     cost_to_fill,
     depth_at,
     depth_within,
+    fillable,
     levels_of,
     next_ask_above,
     next_bid_below,
     next_worse,
     orders_at,
+    reducible,
     sweep,
 )
 from sim.kernels.events import record_event
@@ -94,76 +96,6 @@ _CAUSE_SHIFT = 4  # the cause of an order is kept above its flags
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Matching
-
-
-@kernel(integers(3))
-def reducible(state, account, contract, side):
-    """Lots that an order of ``side`` can trade before the account's position is closed."""
-    return max(-side * state.positions[account, contract].lots, np.int64(0))
-
-
-@kernel()
-def _fills_before(state, contract, side, account, stop):
-    """Lots an account would have sold (bought) in a sweep of ``side`` before the sweep reaches slot ``stop``.
-
-    Its reduce-only orders count with what they could still reduce when they are reached.
-    """
-    reduces = reducible(state, account, contract, -side)
-    traded = np.int64(0)
-    price = best_price(state, contract, -side)
-    while price != NO_PRICE:
-        slot = np.int64(state.levels[contract, price & (state.levels.shape[1] - 1)].head)
-        while slot >= 0:
-            if slot == stop:
-                return traded
-            order = state.orders[slot]
-            if order.account == account:
-                part = np.int64(order.quantity)
-                if order.flags & REDUCE_ONLY:
-                    part = min(part, max(reduces - traded, np.int64(0)))
-                traded += part
-            slot = np.int64(order.next)
-        price = next_worse(state, contract, -side, price)
-    return traded
-
-
-@kernel(integers(5))
-def fillable(state, contract, side, limit, quantity, account):
-    """Lots, up to ``quantity``, that an order would trade at once at ``limit`` or better. Reads only.
-
-    Own resting orders do not count, and end the search if self-trade prevention would cancel the incoming order there;
-    reduce-only orders count with what their owner's position would still let them trade at that point.
-    """
-    self_trade = state.meta[M_STP]
-    total = np.int64(0)
-    with_itself = np.int64(0)
-    price = best_price(state, contract, -side)
-    while price != NO_PRICE and side * (limit - price) >= 0:
-        slot = np.int64(state.levels[contract, price & (state.levels.shape[1] - 1)].head)
-        while slot >= 0:
-            order = state.orders[slot]
-            part = np.int64(order.quantity)
-            if order.account == account and self_trade != STP_OFF:
-                if self_trade != STP_CANCEL_RESTING:
-                    return total
-                part = np.int64(0)
-            elif order.flags & REDUCE_ONLY and state.meta[M_LEDGER] != 0:
-                if order.account == account:  # trading with itself leaves its position, trading with others adds to it
-                    allowed = side * state.positions[account, contract].lots + total - with_itself
-                else:
-                    owner = np.int64(order.account)
-                    allowed = reducible(state, owner, contract, -side) - _fills_before(
-                        state, contract, side, owner, slot
-                    )
-                part = min(part, max(allowed, np.int64(0)))
-            if order.account == account:
-                with_itself += part
-            total += part
-            if total >= quantity:
-                return quantity
-            slot = np.int64(order.next)
-        price = next_worse(state, contract, -side, price)
-    return total
 
 
 @kernel()

@@ -1,4 +1,4 @@
-"""Reading a book: depth by price, levels, queues, the cost of a size. Nothing here changes the state.
+"""Reading a book: depth by price, levels, queues, what a size would cost and fill. Nothing here changes the state.
 
 Callers outside the exchange import these names from :mod:`sim.kernels.book`.
 """
@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.kernels.jit import kernel
 from sim.kernels.ladder import integers, next_above, next_below
-from sim.kernels.state import BUY, NO_PRICE
+from sim.kernels.state import BUY, M_LEDGER, M_STP, NO_PRICE, REDUCE_ONLY, STP_CANCEL_RESTING, STP_OFF
 
 
 @kernel(integers(2))
@@ -132,3 +132,73 @@ def cost_to_fill(state, contract, side, lots):
     """
     filled, cost, _ = sweep(state, contract, side, lots)
     return cost if filled == lots else np.int64(NO_PRICE)
+
+
+@kernel(integers(3))
+def reducible(state, account, contract, side):
+    """Lots that an order of ``side`` can trade before the account's position is closed."""
+    return max(-side * state.positions[account, contract].lots, np.int64(0))
+
+
+@kernel()
+def _fills_before(state, contract, side, account, stop):
+    """Lots an account would have sold (bought) in a sweep of ``side`` before the sweep reaches slot ``stop``.
+
+    Its reduce-only orders count with what they could still reduce when they are reached.
+    """
+    reduces = reducible(state, account, contract, -side)
+    traded = np.int64(0)
+    price = best_price(state, contract, -side)
+    while price != NO_PRICE:
+        slot = np.int64(state.levels[contract, price & (state.levels.shape[1] - 1)].head)
+        while slot >= 0:
+            if slot == stop:
+                return traded
+            order = state.orders[slot]
+            if order.account == account:
+                part = np.int64(order.quantity)
+                if order.flags & REDUCE_ONLY:
+                    part = min(part, max(reduces - traded, np.int64(0)))
+                traded += part
+            slot = np.int64(order.next)
+        price = next_worse(state, contract, -side, price)
+    return traded
+
+
+@kernel(integers(5))
+def fillable(state, contract, side, limit, quantity, account):
+    """Lots, up to ``quantity``, that an order would trade at once at ``limit`` or better. Reads only.
+
+    Own resting orders do not count, and end the search if self-trade prevention would cancel the incoming order there;
+    reduce-only orders count with what their owner's position would still let them trade at that point.
+    """
+    self_trade = state.meta[M_STP]
+    total = np.int64(0)
+    with_itself = np.int64(0)
+    price = best_price(state, contract, -side)
+    while price != NO_PRICE and side * (limit - price) >= 0:
+        slot = np.int64(state.levels[contract, price & (state.levels.shape[1] - 1)].head)
+        while slot >= 0:
+            order = state.orders[slot]
+            part = np.int64(order.quantity)
+            if order.account == account and self_trade != STP_OFF:
+                if self_trade != STP_CANCEL_RESTING:
+                    return total
+                part = np.int64(0)
+            elif order.flags & REDUCE_ONLY and state.meta[M_LEDGER] != 0:
+                if order.account == account:  # trading with itself leaves its position, trading with others adds to it
+                    allowed = side * state.positions[account, contract].lots + total - with_itself
+                else:
+                    owner = np.int64(order.account)
+                    allowed = reducible(state, owner, contract, -side) - _fills_before(
+                        state, contract, side, owner, slot
+                    )
+                part = min(part, max(allowed, np.int64(0)))
+            if order.account == account:
+                with_itself += part
+            total += part
+            if total >= quantity:
+                return quantity
+            slot = np.int64(order.next)
+        price = next_worse(state, contract, -side, price)
+    return total

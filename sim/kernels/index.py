@@ -73,8 +73,10 @@ def _place(state, account, contract, cash):
 @kernel()
 def _set_multi(state, account, member):
     """Add the account to, or take it from, the list of accounts that the index does not serve."""
+    count = state.multi_where.shape[0] - 1  # the last cell counts; it is a special account's, and those never enter
+    if account == count:
+        return
     where = state.multi_where[account]
-    count = state.multi_where.shape[0] - 1  # the last cell counts (special accounts never enter)
     size = state.multi_where[count]
     if member and where < 0:
         state.multi_accounts[size] = account

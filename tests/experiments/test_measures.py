@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,7 +103,7 @@ def test_incidence_is_what_changed_since_the_event() -> None:
 
 
 @pytest.fixture
-def loaded(small) -> Scenario:  # type: ignore[no-untyped-def]
+def loaded(small: Path) -> Scenario:
     return scenario.load(small, ["margin.params.initial=0.02", "margin.params.maintenance=0.01"])
 
 
@@ -128,9 +130,17 @@ def test_r0_counts_the_longs_that_a_fall_makes_liquidatable(loaded: Scenario, re
     market.close()
 
 
-def test_isolated_pockets_are_counted_position_by_position(loaded: Scenario) -> None:
+def test_isolated_pockets_are_counted_position_by_position(small: Path) -> None:
+    loaded = scenario.load(small, ["market.steps=210", "margin.params.initial=0.06", "margin.params.maintenance=0.03"])
     market = build.market(loaded, 1, "isolated")
-    market.advance(200)
-    found = liquidatable_lots(market)
-    assert 0 < found[0] <= market.state.positions["lots"].clip(0).sum()
+    market.advance(150)
+    state, tick_value = market.state, loaded.contracts[0].tick_value
+    expected = 0
+    for position in state.positions[:100, 0]:
+        value = int(position["lots"]) * int(state.quotes["mark"][0]) * tick_value / 16
+        equity = position["pocket"] + value - position["cost"]
+        if position["lots"] > 0 and equity >= 0.03 * value and equity - 0.05 * value < 0.0285 * value:
+            expected += int(position["lots"])
+    assert expected > 0
+    assert liquidatable_lots(market).tolist() == [expected]
     market.close()

@@ -373,6 +373,21 @@ def test_fill_or_kill_counts_reduce_only_orders_with_what_they_can_reduce():
     assert state.positions["lots"][3, 0] == 6
 
 
+def test_fill_or_kill_knows_that_trading_with_others_moves_the_own_position():
+    state = with_ledger()
+    state.meta[M_STP] = STP_OFF
+    send(state, SELL, 100, 5, 2)
+    send(state, BUY, 100, 5, 3)
+    send(state, SELL, 105, 5, 3, flags=REDUCE_ONLY)
+    send(state, BUY, 99, 3, 4)
+    send(state, SELL, 99, 3, 3)  # 3 is long 2 now
+    send(state, SELL, 104, 4, 2)
+    # 4 lots from the other make it long 6, which all 5 of its own order may then reduce
+    assert send(state, BUY, 105, 9, 3, tif=FOK) == book.NOTHING_RESTS
+    assert fills(state)[-2:] == [(2, 3, 104, 4), (3, 3, 105, 5)]
+    assert state.positions["lots"][3, 0] == 6
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Pool, tape, ladder
 
@@ -421,6 +436,16 @@ def test_a_price_far_off_doubles_the_ladder_of_every_contract():
     assert [int(book.depth_at(state, 1, price)) for price in (4000, 5000, 8000)] == [4000, 5000, 8000]
     book.cancel(state, far)
     assert state.quotes["ask"][0] == NO_PRICE
+
+
+@pytest.mark.parametrize(("span", "window"), [(4095, 4096), (4096, 8192), (8191, 8192), (8192, 16_384)])
+def test_the_ladder_grows_exactly_when_two_prices_would_share_a_level(span, window):
+    state = alone(window=4096)
+    send(state, BUY, 5000, 1, 1)
+    send(state, SELL, 5000 + span, 1, 2)
+    assert state.levels.shape[1] == window
+    check_structure(state)
+    assert (state.quotes["bid"][0], state.quotes["ask"][0]) == (5000, 5000 + span)
 
 
 def test_bounds_tighten_before_the_ladder_grows():

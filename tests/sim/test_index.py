@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim import invariants
-from sim.kernels import clearing
+from sim.kernels import clearing, index
 from sim.kernels import state as s
-from tests.sim.exchange import Exchange, contract
+from tests.sim.exchange import SCRIPT, Exchange, contract
 
 TRADERS = 12
 
@@ -88,3 +88,15 @@ def test_exempt_accounts_are_not_listed() -> None:
     exchange.trade(exchange.special(3), 0, 5)
     assert exchange.state.positions["bucket"][exchange.special(3), 0] == -1
     assert exchange.state.positions["bucket"][0, 0] >= 0
+
+
+def test_trades_of_the_script_leave_the_list_of_accounts_with_several_contracts_alone() -> None:
+    exchange = Exchange(3, contracts=[contract("a"), contract("b")])
+    for c in range(2):
+        exchange.trade(0, 1, 3, 100, c)
+    assert index.multi_count(exchange.state) == 2
+    script = exchange.special(SCRIPT)
+    for _ in range(3):
+        exchange.trade(script, 2, 1)
+    assert index.multi_count(exchange.state) == 2
+    invariants.check(exchange.state)
