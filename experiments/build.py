@@ -18,7 +18,16 @@ from sim.market import Market
 from sim.world import ValueJump, VolatilityChange, WorldEvent, WorldPaths, build_world
 
 _FUNDING_PERIOD_SECONDS = 8 * 3600
-_SCRIPTED = ("lots", "steps", "population", "per_bid_depth", "long_share", "leverage_low", "leverage_high", "entry_spread")
+_SCRIPTED = (
+    "lots",
+    "steps",
+    "population",
+    "per_bid_depth",
+    "long_share",
+    "leverage_low",
+    "leverage_high",
+    "entry_spread",
+)
 
 
 def contracts(scenario: Scenario) -> list[Contract]:

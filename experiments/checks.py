@@ -125,9 +125,7 @@ def steps(reader: _Reader, market: MarketSection | None, dates: Sequence[str] | 
     return market.steps
 
 
-def event_times(
-    reader: _Reader, event_steps: Mapping[str, int], last: int, measure: MeasureSection | None
-) -> None:
+def event_times(reader: _Reader, event_steps: Mapping[str, int], last: int, measure: MeasureSection | None) -> None:
     """Events happen within the run, and the event that is measured exists."""
     for name, step in event_steps.items():
         if last and step >= last:
@@ -161,9 +159,7 @@ def overflow(reader: _Reader, contracts: Sequence[ContractSection], traders: Seq
     counts = [agents.parameters(spec.kind).model_validate(spec.params).count for spec in traders]
     accounts = sum(counts) + SPECIAL_ACCOUNTS
     for contract in contracts:
-        product = overflow_product(
-            contract.max_lots, contract.max_price, contract.tick_value, len(contracts), accounts
-        )
+        product = overflow_product(contract.max_lots, contract.max_price, contract.tick_value, len(contracts), accounts)
         if product < OVERFLOW_BOUND:
             continue
         excess = product / OVERFLOW_BOUND
@@ -172,8 +168,8 @@ def overflow(reader: _Reader, contracts: Sequence[ContractSection], traders: Seq
             key=lambda item: item[1],
         )
         allowed = (
-            f"a smaller scale: max_lots x max_price x tick_value x 16 x {len(contracts)} contracts x {accounts} accounts is "
-            f"{product:.3g}, and must stay below 2^62 = {OVERFLOW_BOUND:.3g}; {scale} of at most "
+            f"a smaller scale: max_lots x max_price x tick_value x 16 x {len(contracts)} contracts x {accounts} "
+            f"accounts is {product:.3g}, and must stay below 2^62 = {OVERFLOW_BOUND:.3g}; {scale} of at most "
             f"{max(1, int(limit / excess * 0.999))} does it"
         )
         reader.add([Problem("", f"contracts.{contract.name}.{scale}", limit, allowed)])
@@ -216,5 +212,3 @@ def _absolute_paths(config: Any, reader: _Reader) -> Any:
     given = [config.path] if isinstance(config.path, str) else config.path
     paths = [str(reader.folder / path) for path in given]
     return config.model_copy(update={"path": paths[0] if isinstance(config.path, str) else paths})
-
-

@@ -30,7 +30,8 @@ app = typer.Typer(
 ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="Built-in name, or a TOML file.")]
 Seeds = Annotated[str | None, typer.Option("--seeds", help="30 (0 to 29), a range 50000:50080, or a list 1,2,3.")]
 Assignments = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the scenario by a dotted key; repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change the scenario by a dotted key; repeatable."),
 ]
 Plugins = Annotated[
     list[str] | None, typer.Option("--plugin", metavar="FILE", help="Load a Python file with rules or traders first.")
@@ -47,7 +48,9 @@ def run(
     scenario: ScenarioName,
     seed: Annotated[str, typer.Option("--seed", help="Seed of a single run.")] = "0",
     seeds: Seeds = None,
-    margin: Annotated[str | None, typer.Option("--margin", help="Margin regime; the scenario's own if left out.")] = None,
+    margin: Annotated[
+        str | None, typer.Option("--margin", help="Margin regime; the scenario's own if left out.")
+    ] = None,
     assignments: Assignments = None,
     plugin: Plugins = None,
     check: Check = False,
@@ -60,8 +63,8 @@ def run(
 
     chosen = parse_seeds(seeds) if seeds is not None else (parse_seed(seed),)
     commands.run(
-        scenario, chosen, margin=margin, assignments=assignments or [], plugins=plugin or [], check=check, jobs=_workers(jobs),
-        out=out, as_json=as_json,
+        scenario, chosen, margin=margin, assignments=assignments or [], plugins=plugin or [], check=check,
+        jobs=_workers(jobs), out=out, as_json=as_json,
     )  # fmt: skip
 
 
@@ -95,7 +98,9 @@ def compare(
 def cascade(
     scenario: ScenarioName,
     r0: Annotated[str, typer.Option("--r0", help="Values of R0 to aim at, by commas.")] = "0.2,1.1,1.65",
-    event: Annotated[str | None, typer.Option("--event", help="The shock; the scenario's measure.event if left out.")] = None,
+    event: Annotated[
+        str | None, typer.Option("--event", help="The shock; the scenario's measure.event if left out.")
+    ] = None,
     seeds: Seeds = None,
     assignments: Assignments = None,
     plugin: Plugins = None,
@@ -191,6 +196,8 @@ def _status(command: Callable[[], Any]) -> int:
         hint = "" if "\n" in text else " (marginlab --help)"
         print(text if "\n" in text else f"marginlab: {text}{hint}", file=sys.stderr)
         return 2
+    if code == INTERRUPTED:  # the option parser turned Ctrl-C into an exit code
+        print("marginlab: interrupted", file=sys.stderr)
     return code if isinstance(code, int) else 0
 
 

@@ -137,7 +137,8 @@ def report(folder: str) -> None:
 
     path = Path(folder)
     if not (path / SUMMARY).is_file():
-        raise OutputError(f"DIR = {folder!r} has no {SUMMARY}; allowed: the output folder of a finished run or comparison")
+        allowed = "the output folder of a finished run or comparison"
+        raise OutputError(f"DIR = {folder!r} has no {SUMMARY}; allowed: {allowed}")
     print(write(path))
 
 
@@ -173,7 +174,14 @@ def _compare(comparison: Any, jobs: int, out: str | None, as_json: bool) -> dict
 def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on standard error: units done, and within a unit the steps of a run in this process."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     columns = (

@@ -15,6 +15,7 @@ class EventBase(Section):
     """When an event happens: exactly one of ``at_step``, ``at_day`` and ``at_date``."""
 
     name: Name
+    kind: str
     at_step: Steps | None = Field(None, description="when so many steps are completed")
     at_day: Steps | None = Field(None, description="at the start of this trading day, counted from 0")
     at_date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] | None = Field(
@@ -80,7 +81,7 @@ class SeedOpenInterest(EventBase):
     contract: Name | None = Field(None, description="the first contract if left out")
     lots: Count | None = Field(None, description="open interest to seed")
     per_bid_depth: Positive | None = Field(None, description="open interest as a multiple of bid lots within 5 %")
-    r0: Positive | None = Field(None, description="R0 that per_bid_depth gives in this scenario, for `marginlab cascade`")
+    r0: Positive | None = Field(None, description="R0 that per_bid_depth gives here, for `marginlab cascade`")
     long_share: Rate = Field(0.8, description="share of the lots that is long")
     leverage_low: Annotated[Number, Field(ge=1)] = 10.0
     leverage_high: Annotated[Number, Field(ge=1)] = 30.0
@@ -130,8 +131,6 @@ def step_of(event: EventBase, steps_per_day: int, dates: Sequence[str] | None) -
         return event.at_step
     if event.at_day is not None:
         return event.at_day * steps_per_day
-    if dates is None or event.at_date not in dates:
+    if dates is None or event.at_date is None or event.at_date not in dates:
         return None
     return list(dates).index(event.at_date) * steps_per_day
-
-

@@ -6,7 +6,7 @@ A unit is the smallest piece that is kept or done again: one run, or one seed of
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,7 +108,7 @@ def finish(folder: OutputFolder, units: Sequence[Unit], summary: Any, results_ha
     folder.write_manifest(FINISHED, **_progress(units, units_done=len(units)), results_hash=results_hash)
 
 
-def hash_of(runs: Iterable[dict[str, Any]]) -> str:
+def hash_of(runs: Iterable[Mapping[str, Any]]) -> str:
     """The results hash of a job: of its runs' hashes, placebos left out."""
     named = ((f"{run['regime']}/{run['arm']}/{run['seed']}", run["results_hash"]) for run in runs)
     return combined_hash((name, value) for name, value in named if "/placebo/" not in name)
@@ -145,4 +145,3 @@ def _gather(folder: OutputFolder, name: str) -> None:
 def _remove(parts: Iterable[Path]) -> None:
     for part in parts:
         part.unlink()
-

@@ -1,8 +1,8 @@
 """Outcomes of a run: plain numbers from its tables and from the state at the event.
 
-:mod:`experiments.vocabulary` says in words what each measure is. Prices enter as marks, counts and money as their change
-over the measuring window, so that the two readings of a comparison use the same definitions: the window is the whole run
-after burn-in, or what follows the event.
+:mod:`experiments.vocabulary` says in words what each measure is. Prices enter as marks, counts and money as their
+change over the measuring window, so that the two readings of a comparison use the same definitions: the window is the
+whole run after burn-in, or what follows the event.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def moment(market: Market) -> Moment:
 
 
 def leveraged_lots(market: Market) -> float:
-    """Lots, long and short, of traders whose positions are worth more than their equity: what liquidations can reach."""
+    """Lots, long and short, of traders whose positions are worth more than their equity."""
     from sim.kernels.state import M_TRADERS
 
     state = market.state
@@ -290,9 +290,7 @@ def _sampled(step: NDArray[np.int64], price: NDArray[np.float64], sample: int) -
     return np.asarray(np.log(price[rows]))
 
 
-def _volatility(
-    step: NDArray[np.int64], price: NDArray[np.float64], clock: Clock, sample: int
-) -> NDArray[np.float64]:
+def _volatility(step: NDArray[np.int64], price: NDArray[np.float64], clock: Clock, sample: int) -> NDArray[np.float64]:
     returns = np.diff(_sampled(step, price, sample), axis=0)
     if len(returns) < 2:
         return np.full(price.shape[1], np.nan)

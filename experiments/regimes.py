@@ -84,5 +84,3 @@ def _hinted(problem: Problem, known: Iterable[str], contracts: Sequence[str]) ->
     names = [*known, *contracts]
     hint = "" if word in names else did_you_mean(word, names)
     return Problem(problem.file, problem.key, problem.value, problem.allowed + hint)
-
-

@@ -1,9 +1,9 @@
 """The output folder of a run or a study.
 
-A folder holds ``manifest.json`` (what was run, by what, how far it came), ``summary.json`` and Parquet tables. Files are
-written under a temporary name and renamed, so that whatever bears its final name is whole. A folder whose manifest says
-that it is unfinished is resumed when the same scenario, regimes and seeds are asked for again; any other folder that is
-not empty is refused.
+A folder holds ``manifest.json`` (what was run, by what, how far it came), ``summary.json`` and Parquet tables. Files
+are written under a temporary name and renamed, so that whatever bears its final name is whole. A folder whose manifest
+says that it is unfinished is resumed when the same scenario, regimes and seeds are asked for again; any other folder
+that is not empty is refused.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class OutputFolder:
             raise OutputError(f"--out = {str(self.path)!r} holds a finished run; allowed: {allowed}")
         differing = [key for key in IDENTITY if manifest.get(key) != self.job.get(key)]
         if differing:
-            what = ", ".join(differing)
-            raise OutputError(f"--out = {str(self.path)!r} holds an unfinished run with other {what}; allowed: {allowed}")
+            found = f"an unfinished run with other {', '.join(differing)}"
+            raise OutputError(f"--out = {str(self.path)!r} holds {found}; allowed: {allowed}")
         return True
 
     def begin(self) -> None:
@@ -186,7 +186,7 @@ def environment() -> dict[str, Any]:
     """Versions that a result may depend on, and the commit that made it."""
     from importlib.metadata import PackageNotFoundError, version
 
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in ("marginlab", "numpy", "numba", "pandas", "pyarrow", "mesa", "arch", "scipy"):
         try:
             versions[package] = version(package)

@@ -66,7 +66,7 @@ class Rule:
         layout: ``"cross"`` (one wallet margins everything) or ``"isolated"`` (a pocket per position).
         params: the parameters, resolved.
         scenarios: number of scenarios of the grid, known after ``init``; 0 for rate rules.
-        index_valid: True when maintenance is one rate per contract for all accounts.
+        index_valid: True when maintenance never exceeds one rate per contract, the same for all accounts.
 
     Examples:
         >>> class Flat(Rule):
@@ -164,5 +164,9 @@ class ComposedRule(Rule):
         self.layout = "isolated" if netting == "isolated" else "cross"
         self.Params = parameters_of(rates, netting)  # type: ignore[misc]
         self.requirement_kernel = _KERNELS[netting]
-        self.index_valid = netting != "scenarios"
         super().__init__(**params)
+        # Netting only lowers what the published rates ask, so an account in breach would be in breach under rates too, and
+        # the index by bankruptcy price at those rates finds every candidate; larger moves than the rates break that.
+        self.index_valid = netting != "scenarios" or (
+            max(self.params.moves) <= 1.0 and self.params.extreme_move * self.params.extreme_weight <= 1.0
+        )

@@ -150,8 +150,8 @@ class MarginModel(Protocol):
         layout: ``"cross"`` or ``"isolated"``.
         publish_kernel: compiled publisher ``(state, slot)``, or None when ``publish`` is plain Python.
         requirement_kernel: compiled evaluator ``(state, account, contract, which)``, or None for plain Python.
-        index_valid: True when maintenance is one rate per contract for all accounts, so that the bankruptcy-price
-            index may serve the liquidation scan.
+        index_valid: True when maintenance never exceeds the published rate of each contract, the same for all accounts,
+            so that the bankruptcy-price index finds every candidate for liquidation.
     """
 
     name: str

@@ -47,6 +47,18 @@ def test_commands_exist(project_root: Path) -> None:
     assert {name for name in named if not re.search(rf"\b{name}\b", known)} == set()
 
 
+@pytest.mark.parametrize("page", ["step.md", "randomness.md"])
+def test_snippets_run(project_root: Path, page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for snippet in blocks(project_root / "docs" / page, "python"):
+        exec(compile(snippet, page, "exec"), {})
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_agentset_example_runs(project_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(blocks(project_root / "docs" / "own-agent.md", "python")[-1], "own-agent.md", "exec"), {})
+    assert "latent" in capsys.readouterr().out
+
+
 def marginlab(root: Path, *arguments: str) -> dict[str, object]:
     command = [sys.executable, "-m", "experiments", *arguments, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)

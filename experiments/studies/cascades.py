@@ -2,8 +2,8 @@
 
 One market per seed runs to the shock, with the seeded open interest scaled so that R0, the long open interest that
 becomes liquidatable within 5 % over the bid lots resting within 5 %, is about a target. There it is forked: in one arm
-liquidations go on, in the other they are off. The *drawdown multiplier* is the ratio of the arms' mean falls of the mark
-from the shock to its lowest point within the window.
+liquidations go on, in the other they are off. The *drawdown multiplier* is the ratio of the arms' mean falls of the
+mark from the shock to its lowest point within the window.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from experiments import build, jobs, run
 from experiments.engines import engine
-from experiments.events import SeedOpenInterest
+from experiments.events import EventBase, SeedOpenInterest
 from experiments.measures import moment
 from experiments.scenario import Scenario
 from experiments.statistics import mean_interval, ratio_of_means
@@ -123,7 +123,7 @@ def at_target(scenario: Scenario, target: float) -> Scenario:
     seeding = [event for event in scenario.events if isinstance(event, SeedOpenInterest)]
     if not seeding:
         raise ConfigError.of("events", None, "an event of kind seed_open_interest", file=scenario.file)
-    events = []
+    events: list[EventBase] = []
     for event in scenario.events:
         if isinstance(event, SeedOpenInterest):
             if event.r0 is None or event.per_bid_depth is None:

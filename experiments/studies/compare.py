@@ -87,7 +87,7 @@ class Comparison:
     def units(self) -> list[jobs.Unit]:
         """The pieces of the job: runs, or seeds with all their arms."""
         kept = {"first": self.seeds[:1], "all": self.seeds, "none": ()}[self.scenario.record.tables]
-        common = {"scenario": self.scenario, "plugins": self.plugins, "check": self.check}
+        common: dict[str, Any] = {"scenario": self.scenario, "plugins": self.plugins, "check": self.check}
         if self.fork_at is not None:
             return [
                 jobs.Unit(

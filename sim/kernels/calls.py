@@ -50,35 +50,45 @@ def shortfall(state, account, evaluate):
 
 
 @kernel(CALL_OR_WAIT)
+def fill_pockets(state, account, evaluate):
+    """Move what is free in the wallet into pockets under maintenance, up to twice their maintenance (isolated only).
+
+    Returns:
+        Minor units moved.
+    """
+    if state.meta[M_LAYOUT] != ISOLATED:
+        return np.int64(0)
+    left = max(state.wallets[account, 0] - evaluate(state, account, -1, INITIAL), np.int64(0))
+    moved = np.int64(0)
+    for contract in range(state.meta[M_CONTRACTS]):
+        if state.positions[account, contract].lots == 0:
+            continue
+        required = evaluate(state, account, contract, MAINTENANCE)
+        own = position_equity(state, account, contract)
+        if own < required:
+            part = min(2 * required - own, left - moved)
+            moved += part
+            state.wallets[account, 0] -= part
+            state.positions[account, contract].pocket += part
+    if moved > 0:
+        deposit(state, account, 0)  # refreshes the index
+    return moved
+
+
+@kernel(CALL_OR_WAIT)
 def top_up(state, account, evaluate):
     """Meet a call as far as cash goes: first what is free in the wallet (isolated), then cash from outside.
 
     Returns:
         Minor units brought in from outside.
     """
-    isolated = state.meta[M_LAYOUT] == ISOLATED
-    missing = shortfall(state, account, evaluate)
-    free = np.int64(0)
-    if isolated:
-        free = max(state.wallets[account, 0] - evaluate(state, account, -1, INITIAL), np.int64(0))
-    new = min(max(missing - free, np.int64(0)), state.accounts[account].outside)
+    fill_pockets(state, account, evaluate)
+    new = min(shortfall(state, account, evaluate), state.accounts[account].outside)
     if new > 0:
         state.accounts[account].outside -= new
         deposit(state, account, new)
         state.meta[M_TOPUPS] += new
-    if isolated:
-        left = free + max(new, np.int64(0))
-        for contract in range(state.meta[M_CONTRACTS]):
-            if state.positions[account, contract].lots == 0:
-                continue
-            required = evaluate(state, account, contract, MAINTENANCE)
-            own = position_equity(state, account, contract)
-            if own < required:
-                part = min(2 * required - own, left)
-                left -= part
-                state.wallets[account, 0] -= part
-                state.positions[account, contract].pocket += part
-        deposit(state, account, 0)  # refreshes the index
+        fill_pockets(state, account, evaluate)
     return max(new, np.int64(0))
 
 
@@ -127,7 +137,8 @@ def call_or_wait(state, account, evaluate):
 
     Without grace nothing: liquidation is at once. With grace the account is called when the breach is first seen and
     has ``grace`` steps; at the end of the grace it brings in what cash it has outside, and is liquidated if that does
-    not suffice. An account with negative equity has no grace.
+    not suffice. An account with negative equity has no grace. With isolated pockets, what is free in the wallet is moved
+    into a pocket under maintenance at once, and only who has not enough of it is called.
 
     Returns:
         1 to wait (or the call was met), 0 to liquidate now.
@@ -138,6 +149,8 @@ def call_or_wait(state, account, evaluate):
     step = state.meta[M_STEP]
     status = state.accounts[account].status
     if status != CALLED:
+        if fill_pockets(state, account, evaluate) > 0 and _still_short(state, account, evaluate) == 0:
+            return np.int64(1)
         missing = shortfall(state, account, evaluate)
         state.meta[M_CALLS] += 1
         state.meta[M_CALL_AMOUNT] += missing

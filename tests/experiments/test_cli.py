@@ -36,8 +36,8 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys, experiments.cli as cli\n"
         "try:\n    cli.main(['--help'])\n"
         "except SystemExit as end:\n    assert not end.code\n"
-        "heavy = {'mesa', 'numba', 'pandas', 'matplotlib', 'numpy', 'scipy', 'pyarrow', 'pydantic', 'rich'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
+        "heavy = {'mesa', 'numba', 'pandas', 'matplotlib', 'numpy', 'scipy', 'pyarrow', 'pydantic', 'rich'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
 
@@ -89,7 +89,8 @@ def test_bad_input_is_one_line(
 )
 def test_bad_prices_are_one_line(marginlab: Call, small: Path, tmp_path: Path, rows: str, part: str) -> None:
     (tmp_path / "prices.csv").write_text("date,close\n" + rows, encoding="utf-8")
-    text = small.read_text(encoding="utf-8").replace('kind = "gbm"\nvolatility = 0.03', 'kind = "historical"\npath = "prices.csv"')
+    world = 'kind = "gbm"\nvolatility = 0.03'
+    text = small.read_text(encoding="utf-8").replace(world, 'kind = "historical"\npath = "prices.csv"')
     small.write_text(text, encoding="utf-8")
     before = files(tmp_path)
     refused(marginlab("run", str(small), "--out", "out"), tmp_path, before, "prices.csv", part)
@@ -117,7 +118,8 @@ def test_a_folder_that_is_not_empty_is_refused(marginlab: Call, small: Path, tmp
 
 
 def test_a_run_gives_json_and_a_whole_folder(marginlab: Call, small: Path, tmp_path: Path) -> None:
-    result = marginlab("run", str(small), "--seed", "3", "--check", "--json", "--out", "out", "--set", "record.trades=true")
+    options = ("--seed", "3", "--check", "--json", "--out", "out", "--set", "record.trades=true")
+    result = marginlab("run", str(small), *options)
     assert result.returncode == 0, result.stderr
     printed = json.loads(result.stdout)
     folder = tmp_path / "out"
@@ -133,9 +135,7 @@ def test_a_run_gives_json_and_a_whole_folder(marginlab: Call, small: Path, tmp_p
     assert manifest["environment"]["versions"]["numba"]
     assert (folder / "report.html").is_file()
     assert not list(folder.rglob("*.partial"))
-    refused(
-        marginlab("run", str(small), "--seed", "3", "--out", "out"), folder, files(folder), "--out", "finished run"
-    )
+    refused(marginlab("run", str(small), "--seed", "3", "--out", "out"), folder, files(folder), "--out", "finished run")
 
 
 def test_listings(marginlab: Call) -> None:

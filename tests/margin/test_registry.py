@@ -31,7 +31,7 @@ def test_every_preset_is_a_model_with_source_and_date() -> None:
         assert isinstance(model, MarginModel)
         assert model.name == name
         assert model.layout == ("isolated" if name == "isolated" else "cross")
-        assert model.index_valid == (name != "portfolio")
+        assert model.index_valid
         assert preset.source
         assert preset.summary.endswith(".")
         assert len(preset.date) == 10
