@@ -8,7 +8,7 @@
 VENV ?= .venv
 PYTHON ?=
 JOBS ?= 2
-SEEDS ?= 6
+SEEDS ?= 10
 OUT ?= out/demo
 BENCH ?= bench.json
 PYTEST_ARGS ?=

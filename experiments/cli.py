@@ -85,7 +85,7 @@ def compare(
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare margin regimes on the same seeds: whole runs, or forked at an event."""
+    """Compare margin regimes on the same seeds."""
     from experiments import commands
 
     commands.compare(
@@ -109,7 +109,7 @@ def cascade(
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how much liquidations deepen a fall, against twins without them from the shock onward."""
+    """Measure how much liquidations deepen a fall."""
     from experiments import commands
 
     commands.cascade(

@@ -18,6 +18,7 @@ from sim.kernels import ledger, marks, pyrule, setup, step
 from sim.kernels import state as s
 from sim.kernels.keyed import uniform
 from sim.kernels.realmath import ln
+from sim.kernels.sockets import socket
 from sim.keyed import stream
 from sim.views import LiveView, portfolio_view
 
@@ -173,12 +174,21 @@ class Market(mesa.Model):
         """Collect the compiled functions that the step calls."""
         self.streams = (stream("arrival"), stream("liquidation"), 0, 0)
         self.view = LiveView(self)
-        decide = [population.decide or step.no_decision for population in self.populations]
-        self._decide = tuple(decide + [step.no_decision] * (s.POPULATIONS_MAX - len(decide)))
+        idle = socket(step.no_decision, s.DECIDE_TYPE)
+        decide = [
+            socket(population.decide, s.DECIDE_TYPE) if population.decide is not None else idle
+            for population in self.populations
+        ]
+        self._decide = tuple(decide + [idle] * (s.POPULATIONS_MAX - len(decide)))
         models = [self.margin, *self.shadows.values()]
-        publish = [model.publish_kernel or step.no_publication for model in models]
-        self._publish = tuple(publish + [step.no_publication] * (s.PUBLISHERS_MAX - len(publish)))
-        self._evaluate = self.margin.requirement_kernel or pyrule.stored_requirement
+        silent = socket(step.no_publication, s.PUBLISH_TYPE)
+        publish = [
+            socket(model.publish_kernel, s.PUBLISH_TYPE) if model.publish_kernel is not None else silent
+            for model in models
+        ]
+        self._publish = tuple(publish + [silent] * (s.PUBLISHERS_MAX - len(publish)))
+        self._evaluate = socket(self.margin.requirement_kernel or pyrule.stored_requirement, s.REQUIREMENT_TYPE)
+        self._phases = tuple(socket(phase, s.PHASE_TYPE) for phase in (step.admit_and_match, step.clear_and_record))
         self._python = [
             (number, population) for number, population in enumerate(self.populations) if population.decide is None
         ]
@@ -342,7 +352,7 @@ class Market(mesa.Model):
             if self._fused:
                 step.advance(
                     self.state, stop - self.tick, self._decide, self._publish, self._evaluate, self.streams,
-                    (step.admit_and_match, step.clear_and_record),
+                    self._phases,
                 )  # fmt: skip
             else:
                 while self.tick < stop:

@@ -61,7 +61,7 @@ def _ask(market: Market) -> None:
 
 def _clear_round(market: Market, *, last_resort: bool) -> int:
     """One round; the rule is asked again after every account that was called or liquidated. Returns lots moved."""
-    state, evaluate = market.state, pyrule.stored_requirement
+    state, evaluate = market.state, market._evaluate
     moved = 0
     for k in range(clearing.open_round(state, evaluate, market.streams[1])):
         i = int(state.scratch_order[k])
@@ -75,7 +75,7 @@ def _clear_round(market: Market, *, last_resort: bool) -> int:
 
 def clear(market: Market) -> None:
     """Phase 7 with a NumPy rule (see :func:`sim.kernels.clearing.clear`)."""
-    state, evaluate = market.state, pyrule.stored_requirement
+    state, evaluate = market.state, market._evaluate
     state.meta[s.M_ROUNDS] = 0
     _ask(market)
     if state.meta[s.M_LIQUIDATE] == 0:

@@ -75,9 +75,9 @@ def _replace(state, i):
         cancel(state, message.ref)
         return
     release(state, account, contract, side, open_now, state.orders[slot].loss)
-    order = replace(state, message.ref, np.int64(message.price), wanted, message.loss)
-    if order >= 0:
-        slot = find(state, order)
+    replace(state, message.ref, np.int64(message.price), wanted, message.loss)
+    slot = find(state, message.ref)
+    if slot >= 0:
         reserve(state, account, contract, side, state.orders[slot].quantity, state.orders[slot].loss)
 
 

@@ -474,6 +474,7 @@ if JIT_DISABLED:
     DECIDE_TYPE: Any = None
     PUBLISH_TYPE: Any = None
     REQUIREMENT_TYPE: Any = None
+    PHASE_TYPE: Any = None
     EXCESS: Any = None
     CALL_OR_WAIT: Any = None
     WITH_EVALUATOR: Any = None
@@ -493,12 +494,21 @@ else:
     import numba
     from numba import types
     from numba.core import cgutils
+    from numba.core.datamodel import models
+    from numba.core.imputils import lower_getattr_generic, lower_setattr_generic
+    from numba.core.typing.templates import AttributeTemplate, infer_getattr
     from numba.experimental import structref
-    from numba.extending import intrinsic
+    from numba.extending import NativeValue, intrinsic, register_model, unbox
 
-    @structref.register
     class StateType(types.StructRef):
-        """Numba type of :class:`State`."""
+        """Numba type of :class:`State`.
+
+        Inside kernels a state is a bare pointer and its arrays are borrowed: no reference is counted, neither of the
+        struct nor of an array that is read from it. (Numba's own struct counts both, with two atomic operations at each
+        read and at each call: most of the time of an order.) The Python object that was passed in owns everything and
+        outlives the kernel. So what the module docstring demands is not only a matter of stale values: an alias that is
+        kept across a growth dangles, and no kernel may return a state or one of its arrays.
+        """
 
         def preprocess_fields(self, fields: Any) -> Any:
             """Types of the fields, literals widened."""
@@ -519,7 +529,7 @@ else:
 
         def __new__(cls, *arrays: np.ndarray) -> State:
             """Make the struct of arrays in the order of ``FIELDS``."""
-            self = _make(tuple(arrays))
+            self: State = cls._numba_box_(STATE_TYPE, _make(tuple(arrays)))
             for name, array in zip(FIELD_NAMES, arrays, strict=True):
                 if name not in GROWING:
                     self.__dict__[name] = array
@@ -530,7 +540,58 @@ else:
                 return _growing(self)[GROWING.index(name)]
             raise AttributeError(name)
 
-    structref.define_boxing(StateType, State)
+    @register_model(StateType)
+    class _StateModel(models.StructModel):
+        def __init__(self, manager: Any, kind: Any) -> None:
+            super().__init__(manager, kind, [("payload", types.voidptr)])
+
+    @infer_getattr
+    class _StateAttributes(AttributeTemplate):
+        key = StateType
+
+        def generic_resolve(self, kind: Any, name: str) -> Any:
+            return kind.field_dict.get(name)
+
+    def _fields(context: Any, builder: Any, kind: Any, pointer: Any) -> Any:
+        """The struct of arrays at a raw pointer."""
+        layout = context.data_model_manager[kind.get_data_type()].get_value_type()
+        typed = builder.bitcast(pointer, layout.as_pointer())
+        return cgutils.create_struct_proxy(kind.get_data_type())(context, builder, ref=typed)
+
+    def _fields_of(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+        """The struct of arrays behind a state."""
+        return _fields(context, builder, kind, cgutils.create_struct_proxy(kind)(context, builder, value=value).payload)
+
+    @lower_getattr_generic(StateType)
+    def _borrow(context: Any, builder: Any, kind: Any, value: Any, name: str) -> Any:
+        field = kind.field_dict[name]
+        owned = getattr(_fields_of(context, builder, kind, value), name)
+        array = context.make_array(field)(context, builder, value=owned)
+        array.meminfo = cgutils.get_null_value(array.meminfo.type)
+        array.parent = cgutils.get_null_value(array.parent.type)
+        return array._getvalue()
+
+    @lower_setattr_generic(StateType)
+    def _put(context: Any, builder: Any, signature: Any, args: Any, name: str) -> None:
+        kind, given = signature.args
+        fields = _fields_of(context, builder, kind, args[0])
+        array = context.cast(builder, args[1], given, kind.field_dict[name])
+        old = getattr(fields, name)
+        context.nrt.incref(builder, given, array)
+        setattr(fields, name, array)
+        context.nrt.decref(builder, given, old)
+
+    @unbox(StateType)
+    def _unbox(kind: Any, state: Any, c: Any) -> Any:
+        memory_kind = types.MemInfoPointer(types.voidptr)
+        holder = c.pyapi.object_getattr_string(state, "_meminfo")
+        memory = c.unbox(memory_kind, holder).value
+        native = cgutils.create_struct_proxy(kind)(c.context, c.builder)
+        native.payload = c.context.nrt.meminfo_data(c.builder, memory)
+        # the Python object keeps the memory for as long as the kernel runs
+        c.context.nrt.decref(c.builder, memory_kind, memory)
+        c.pyapi.decref(holder)
+        return NativeValue(native._getvalue())
 
     def _array_type(dtype: Any, ndim: int) -> Any:
         return numba.typeof(np.zeros((1,) * ndim, dtype))
@@ -544,45 +605,44 @@ else:
         from numba.experimental.jitclass.base import imp_dtor
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            payload = context.data_model_manager[STATE_TYPE.get_data_type()].get_value_type()
-            meminfo = context.nrt.meminfo_alloc_dtor(
+            layout = context.data_model_manager[STATE_TYPE.get_data_type()].get_value_type()
+            memory = context.nrt.meminfo_alloc_dtor(
                 builder,
-                context.get_constant(types.uintp, context.get_abi_sizeof(payload)),
+                context.get_constant(types.uintp, context.get_abi_sizeof(layout)),
                 imp_dtor(context, builder.module, STATE_TYPE),
             )
-            pointer = builder.bitcast(context.nrt.meminfo_data(builder, meminfo), payload.as_pointer())
-            builder.store(cgutils.get_null_value(payload), pointer)
-            instance = context.make_helper(builder, STATE_TYPE)
-            instance.meminfo = meminfo
-            fields = cgutils.create_struct_proxy(STATE_TYPE.get_data_type())(context, builder, ref=pointer)
+            pointer = context.nrt.meminfo_data(builder, memory)
+            builder.store(cgutils.get_null_value(layout), builder.bitcast(pointer, layout.as_pointer()))
+            fields = _fields(context, builder, STATE_TYPE, pointer)
             for position, name in enumerate(FIELD_NAMES):
                 array = builder.extract_value(args[0], position)
                 context.nrt.incref(builder, _ARRAY_TYPES[position], array)
                 setattr(fields, name, array)
-            return instance._getvalue()
+            return memory
 
-        return STATE_TYPE(arrays), generate
+        return types.MemInfoPointer(types.voidptr)(arrays), generate
 
-    @kernel(STATE_TYPE(types.Tuple(_ARRAY_TYPES)))
+    @intrinsic
+    def _owned(typing_context: Any, state: Any) -> Any:
+        """The arrays that grow, each with a reference of its own: for Python, which keeps them."""
+        kinds = tuple(STATE_TYPE.field_dict[name] for name in GROWING)
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            fields = _fields_of(context, builder, STATE_TYPE, args[0])
+            arrays = [getattr(fields, name) for name in GROWING]
+            for kind, array in zip(kinds, arrays, strict=True):
+                context.nrt.incref(builder, kind, array)
+            return context.make_tuple(builder, signature.return_type, arrays)
+
+        return types.Tuple(kinds)(state), generate
+
+    @kernel(types.MemInfoPointer(types.voidptr)(types.Tuple(_ARRAY_TYPES)))
     def _make(arrays):  # type: ignore[no-untyped-def]
         return _new_state(arrays)
 
     @kernel()
     def _growing(state):  # type: ignore[no-untyped-def]
-        return (
-            state.orders,
-            state.levels,
-            state.bits0,
-            state.bits1,
-            state.messages,
-            state.arrival,
-            state.sort_keys,
-            state.sort_ids,
-            state.sort_counts,
-            state.bids,
-            state.fills,
-            state.events,
-        )
+        return _owned(state)
 
     # The sockets: signatures of functions that other rooms hand to the step.
     DECIDE = types.void(STATE_TYPE, types.int64)  # (state, population)
@@ -600,9 +660,8 @@ else:
     PUSH = types.void(STATE_TYPE, *[types.int64] * 12)
     REFUSE = types.void(STATE_TYPE, types.int64, types.int64)
     # Whole phases are handed over as values, so that the fused loop does not compile them a second time
-    PHASES = types.UniTuple(
-        types.FunctionType(types.void(STATE_TYPE, REQUIREMENT_TYPE, types.UniTuple(types.int64, 4))), 2
-    )
+    PHASE_TYPE = types.FunctionType(types.void(STATE_TYPE, REQUIREMENT_TYPE, types.UniTuple(types.int64, 4)))
+    PHASES = types.UniTuple(PHASE_TYPE, 2)
     IN_BREACH = types.boolean(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
     COLLECT = types.int64(STATE_TYPE, types.int64, types.int64, types.int64, REQUIREMENT_TYPE)
     CLEAR_ROUND = types.int64(STATE_TYPE, REQUIREMENT_TYPE)
