@@ -165,8 +165,8 @@ class ComposedRule(Rule):
         self.Params = parameters_of(rates, netting)  # type: ignore[misc]
         self.requirement_kernel = _KERNELS[netting]
         super().__init__(**params)
-        # Netting only lowers what the published rates ask, so an account in breach would be in breach under rates too, and
-        # the index by bankruptcy price at those rates finds every candidate; larger moves than the rates break that.
+        # Netting only lowers what the published rates ask, so an account in breach would be in breach under rates too,
+        # and the index by bankruptcy price at those rates finds every candidate; moves beyond the rates break that.
         self.index_valid = netting != "scenarios" or (
             max(self.params.moves) <= 1.0 and self.params.extreme_move * self.params.extreme_weight <= 1.0
         )

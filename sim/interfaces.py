@@ -121,20 +121,75 @@ class MarketView(Protocol):
         pending_risk: announced maintenance rates, oldest first, int64[ring, C].
     """
 
-    step: int
-    time_s: float
-    value: np.ndarray
-    mark: np.ndarray
-    index: np.ndarray
-    mid: np.ndarray
-    bid: np.ndarray
-    ask: np.ndarray
-    depth_bid: np.ndarray
-    depth_ask: np.ndarray
-    volume: np.ndarray
-    open_interest: np.ndarray
-    risk: RiskParameters
-    pending_risk: np.ndarray
+    @property
+    def step(self) -> int:
+        """Completed steps."""
+        ...
+
+    @property
+    def time_s(self) -> float:
+        """Simulated seconds."""
+        ...
+
+    @property
+    def value(self) -> np.ndarray:
+        """Exogenous value, ticks."""
+        ...
+
+    @property
+    def mark(self) -> np.ndarray:
+        """Marks, sub-ticks."""
+        ...
+
+    @property
+    def index(self) -> np.ndarray:
+        """Index, sub-ticks."""
+        ...
+
+    @property
+    def mid(self) -> np.ndarray:
+        """Mid, ticks."""
+        ...
+
+    @property
+    def bid(self) -> np.ndarray:
+        """Best bids, ticks."""
+        ...
+
+    @property
+    def ask(self) -> np.ndarray:
+        """Best asks, ticks."""
+        ...
+
+    @property
+    def depth_bid(self) -> np.ndarray:
+        """Bid lots within 5 %."""
+        ...
+
+    @property
+    def depth_ask(self) -> np.ndarray:
+        """Ask lots within 5 %."""
+        ...
+
+    @property
+    def volume(self) -> np.ndarray:
+        """Lots in the last day."""
+        ...
+
+    @property
+    def open_interest(self) -> np.ndarray:
+        """Open interest, lots."""
+        ...
+
+    @property
+    def risk(self) -> RiskParameters:
+        """Parameters that bind new orders."""
+        ...
+
+    @property
+    def pending_risk(self) -> np.ndarray:
+        """Announced maintenance rates, 2**-32."""
+        ...
 
     def returns(self, window: int, sample_steps: int = 1) -> np.ndarray:
         """Log returns of the mark, float64[window, C], newest last, sampled every ``sample_steps``."""

@@ -81,9 +81,9 @@ def _check_positions(state: s.State, step: int) -> None:
         if interest != stated:
             raise InvariantError("open interest is the sum of long lots", step=step, contract=contract,
                                  expected=interest, found=stated)  # fmt: skip
-    bad = np.argwhere((lots == 0) & (cost != 0))
-    if len(bad):
-        account, contract = (int(x) for x in bad[0])
+    stray = np.argwhere((lots == 0) & (cost != 0))
+    if len(stray):
+        account, contract = (int(x) for x in stray[0])
         raise InvariantError("a flat position has no cost", step=step, account=account, contract=contract,
                              expected=0, found=int(cost[account, contract]))  # fmt: skip
     held = (lots != 0).sum(axis=1)

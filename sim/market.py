@@ -638,7 +638,7 @@ class Market(mesa.Model):
 
     def close(self) -> None:
         """Let go of the agents: old versions of Mesa keep every model alive through a class attribute."""
-        ids = getattr(mesa.Agent, "_ids", None)
-        if isinstance(ids, dict) or hasattr(ids, "pop"):
+        ids: Any = getattr(mesa.Agent, "_ids", None)
+        if hasattr(ids, "pop"):
             ids.pop(self, None)
         self.remove_all_agents()

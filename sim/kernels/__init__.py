@@ -1,0 +1,1 @@
+"""Compiled code: arrays in, arrays out; no Mesa, no tables, no files."""

@@ -137,7 +137,7 @@ def call_or_wait(state, account, evaluate):
 
     Without grace nothing: liquidation is at once. With grace the account is called when the breach is first seen and
     has ``grace`` steps; at the end of the grace it brings in what cash it has outside, and is liquidated if that does
-    not suffice. An account with negative equity has no grace. With isolated pockets, what is free in the wallet is moved
+    not suffice. An account with negative equity has no grace. With isolated pockets, what is free in the wallet moves
     into a pocket under maintenance at once, and only who has not enough of it is called.
 
     Returns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.jit import kernel
-from sim.kernels.state import EVENT, RECORD_EVENT, M_EVENTS, M_EVENTS_TOTAL, M_STEP
+from sim.kernels.state import EVENT, M_EVENTS, M_EVENTS_TOTAL, M_STEP, RECORD_EVENT
 
 
 @kernel()

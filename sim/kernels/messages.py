@@ -12,8 +12,8 @@ from sim.kernels.state import (
     M_STEP,
     MESSAGE,
     PI_PERIOD,
-    PUSH,
     PI_WAKE_STARTS,
+    PUSH,
 )
 
 

@@ -182,6 +182,8 @@ def test_ctrl_c_leaves_finished_runs_and_a_manifest_that_says_so(small: Path, tm
     process = subprocess.Popen(
         command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
+        # a suite that was started in the background ignores the signal, and its children would too
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     deadline = time.monotonic() + 300
     while not list(out.glob("runs/*.json")) and time.monotonic() < deadline and process.poll() is None:

@@ -556,18 +556,32 @@ def test_who_waits_in_grace_is_not_taken_over() -> None:
     checked(exchange)
 
 
-def test_an_isolated_call_uses_the_free_wallet_before_cash_outside() -> None:
-    """At 93 the pocket holds 550 against 582; the call restores 2 x 582, so 614 are missing, and 300 are free."""
+def test_free_cash_in_the_wallet_fills_an_isolated_pocket_without_a_call() -> None:
+    """At 93 the pocket holds 550 against 582; the wallet's 300 bring it above, so nobody is called."""
     exchange = isolated([(20, 92)], 94, grace=1)
     exchange.deposit(0, 300 - 4750)
     exchange.state.accounts["outside"][0] = 1000
     exchange.clear()
+    assert exchange.status(0) == s.OPEN
+    assert (exchange.wallet(0), exchange.pocket(0)) == (0, 1250 + 300)
+    assert exchange.state.accounts["outside"][0] == 1000
+    assert exchange.state.meta[s.M_CALLS] == 0
+    checked(exchange)
+
+
+def test_an_isolated_call_uses_the_free_wallet_before_cash_outside() -> None:
+    """Only 20 are free, which do not reach 582: a call. It restores 2 x 582, so 594 come from outside."""
+    exchange = isolated([(20, 92)], 94, grace=1)
+    exchange.deposit(0, 20 - 4750)
+    exchange.state.accounts["outside"][0] = 1000
+    exchange.clear()
     assert exchange.status(0) == s.CALLED
+    assert (exchange.wallet(0), exchange.pocket(0)) == (0, 1250 + 20)
     exchange.next_step()
     exchange.clear()
     assert (exchange.status(0), exchange.lots(0)) == (s.OPEN, 10)
     assert (exchange.wallet(0), exchange.pocket(0)) == (0, 1250 + 614)
-    assert exchange.state.accounts["outside"][0] == 1000 - 314
+    assert exchange.state.accounts["outside"][0] == 1000 - 594
     checked(exchange)
 
 
@@ -575,11 +589,8 @@ def test_what_backs_open_orders_is_not_free() -> None:
     exchange = isolated([(20, 92)], 94, grace=1)
     exchange.deposit(0, 300 - 4750)
     exchange.rest(0, s.BUY, 1, 50)  # reserves an eighth of 930, 117
-    exchange.state.accounts["outside"][0] = 1000
     exchange.clear()
-    exchange.next_step()
-    exchange.clear()
-    assert (exchange.wallet(0), exchange.pocket(0)) == (117, 1250 + 614)
+    assert (exchange.wallet(0), exchange.pocket(0)) == (117, 1250 + 300 - 117)
     checked(exchange)
 
 
