@@ -106,13 +106,14 @@ def liquidatable_lots(market: Market, fall: float = NEAR) -> NDArray[np.int64]:
     """Long lots per contract of accounts that fall under maintenance when all marks fall by a fraction.
 
     Requirements are proportional to marks under every built-in rule, so an account's requirement after the fall is the
-    present one times ``1 - fall``. Accounts that are exempt, closed or short of maintenance already are not counted.
+    present one times ``1 - fall``. Accounts that are exempt, closed or short of maintenance already are not counted;
+    nor, with isolated pockets and grace, those whose free cash would fill the pocket.
 
     Args:
         market: the market.
         fall: fraction by which every mark falls.
     """
-    from sim.kernels.state import CLOSED, ISOLATED, M_LAYOUT, M_TRADERS
+    from sim.kernels.state import CLOSED, ISOLATED, M_GRACE, M_LAYOUT, M_TRADERS
 
     state = market.state
     traders = int(state.meta[M_TRADERS])
@@ -126,8 +127,10 @@ def liquidatable_lots(market: Market, fall: float = NEAR) -> NDArray[np.int64]:
             continue
         if state.meta[M_LAYOUT] == ISOLATED:
             position = state.positions[account]
+            # with grace, free cash in the wallet fills a pocket before anything is called
+            free = max(int(state.wallets[account, 0]), 0) if state.meta[M_GRACE] > 0 else 0
             for c in np.flatnonzero(lots[account] > 0):
-                equity = int(position["pocket"][c]) + int(value[account, c]) - int(position["cost"][c])
+                equity = free + int(position["pocket"][c]) + int(value[account, c]) - int(position["cost"][c])
                 maintenance = market.maintenance_margin(int(account), int(c))
                 if equity >= maintenance and equity - fall * value[account, c] < maintenance * (1 - fall):
                     found[c] += lots[account, c]
