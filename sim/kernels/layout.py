@@ -153,7 +153,6 @@ REASON_NAMES = (
     M_CALLED_NOW,  # accounts under a margin call now
     M_FUND_UNWIND,  # most lots per step and contract that the fund sells of what it took over
     M_TARGET_RATIO,  # of partial liquidation: equity over maintenance, 2**-32
-    M_LIQUIDATED_ACCOUNTS,  # episodes still open are counted in M_LIQUIDATIONS once
     M_UNCOVERED,  # losses that nobody could bear (the fund's wallet went below zero), minor units
     M_PUBLISHED,  # step at which risk parameters were published last
     M_DEPTH_EVERY,  # steps between readings of depth within 5 % for the record
@@ -161,7 +160,7 @@ REASON_NAMES = (
     M_ROUNDS,  # liquidation rounds of the last step
     M_SCRIPTED,  # scripted events that have happened
     M_LIQUIDATING,  # accounts whose liquidation carries over to the next step
-) = range(65)
+) = range(64)
 META_SIZE = 96
 
 # Status codes (``M_STATUS``)
