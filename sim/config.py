@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sim.kernels import state as s
 
+LAYOUTS = {"cross": s.CROSS, "isolated": s.ISOLATED}
 MARK_RULES = {"last": s.MARK_LAST, "mid": s.MARK_MID, "index_median": s.MARK_INDEX_MEDIAN, "ema": s.MARK_EMA}
 FORCED_LIMITS = {"none": s.LIMIT_NONE, "bankruptcy": s.LIMIT_BANKRUPTCY, "band": s.LIMIT_BAND}
 SELF_TRADE = {

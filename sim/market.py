@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING, Any
 import mesa
 import numpy as np
 
-from sim import invariants, numpy_rules, scripted, snapshot
-from sim.config import FORCED_LIMITS, MARK_RULES, SELF_TRADE, ClearingConfig, MarketConfig, RecordConfig, ScriptedEvent
+from sim import fork, invariants, numpy_rules, scripted, snapshot
+from sim.config import (
+    FORCED_LIMITS,
+    LAYOUTS,
+    MARK_RULES,
+    SELF_TRADE,
+    ClearingConfig,
+    MarketConfig,
+    RecordConfig,
+    ScriptedEvent,
+)
 from sim.contracts import Contract, ContractTable, contract_records, rate_to_units
-from sim.errors import ConfigError, ForkError, SnapshotError
+from sim.errors import ConfigError
 from sim.interfaces import MarginModel, ModelState, Population, PopulationSetup, RiskParameters
 from sim.kernels import ledger, marks, pyrule, setup, step
 from sim.kernels import state as s
@@ -27,7 +36,6 @@ if TYPE_CHECKING:
 
     from sim.world import WorldPaths
 
-_LAYOUTS = {"cross": s.CROSS, "isolated": s.ISOLATED}
 _WAKE_PURPOSE = 255  # of a population's stream: phases of its traders
 
 
@@ -136,7 +144,7 @@ class Market(mesa.Model):
         state.activity[:] = self.world.activity
         meta[s.M_SEED] = self.run_seed
         meta[s.M_POPULATIONS] = len(self.populations)
-        meta[s.M_LAYOUT] = _LAYOUTS[self.margin.layout]
+        meta[s.M_LAYOUT] = LAYOUTS[self.margin.layout]
         meta[s.M_STP] = SELF_TRADE[config.self_trade_prevention]
         meta[s.M_ROUNDS_MAX] = clearing_.max_rounds
         meta[s.M_GRACE] = clearing_.grace_steps
@@ -486,44 +494,6 @@ class Market(mesa.Model):
         means = self.state.model_rate_sum.mean(axis=1) / steps
         return dict(zip([self.margin.name, *self.shadows], (float(m) for m in means), strict=True))
 
-    def _check_copyable(self) -> None:
-        known = {id(view) for p in self.populations for view in getattr(p, "traders", lambda _: [])(self)}
-        for agent in self.agents:
-            if hasattr(agent, "population"):
-                continue
-            if id(agent) not in known and not hasattr(agent, "state_dict"):
-                raise ForkError(
-                    f"{type(agent).__name__} has no state_dict(): a market with it can not be forked or stored"
-                )
-        for population in self.populations:
-            if population.decide is None and not hasattr(population, "state_dict"):
-                raise ForkError(f"{type(population).__name__} has no state_dict(): the market can not be forked")
-
-    def _python_states(self) -> dict[str, Any]:
-        return {
-            population.name: population.state_dict(self)  # type: ignore[attr-defined]
-            for population in self.populations
-            if population.decide is None
-        }
-
-    def _clone(self, state: s.State, python: Mapping[str, Any], margin_state: ModelState) -> Market:
-        """A market around a copied state, with the same parts."""
-        twin = object.__new__(type(self))
-        mesa.Model.__init__(twin, rng=self.run_seed)
-        for name in (
-            "config", "contracts", "populations", "events", "clearing", "record", "world", "margin", "shadows",
-            "run_seed", "contract_table", "has_views", "mean_since",
-        ):  # fmt: skip
-            setattr(twin, name, getattr(self, name))
-        twin.state = state
-        twin.margin_state = {name: np.array(array, copy=True) for name, array in margin_state.items()}
-        twin._connect()
-        twin._make_views()
-        for population in self.populations:
-            if population.decide is None:
-                population.load_state_dict(twin, python[population.name])  # type: ignore[attr-defined]
-        return twin
-
     def fork(
         self,
         margin: str | None = None,
@@ -551,56 +521,7 @@ class Market(mesa.Model):
             ForkError: an agent keeps state that cannot be copied, or the paths differ before this step.
             ConfigError: no such shadow regime.
         """
-        self._check_copyable()
-        twin = self._clone(s.copy_of(self.state), self._python_states(), self.margin_state)
-        if events is not None:
-            done = int(self.state.meta[s.M_SCRIPTED])
-            twin.events = self.events[:done] + tuple(sorted(events, key=lambda event: event.step))
-            if len(twin.events) > len(twin.state.flows):
-                raise ForkError("a fork may script no more events than its market was made for")
-        if world is not None:
-            twin._replace_world(world)
-        if liquidations is not None:
-            twin.state.meta[s.M_LIQUIDATE] = liquidations
-        if margin is not None and margin != self.margin.name:
-            twin._switch_margin(margin, scale_to_mean)
-        return twin
-
-    def _replace_world(self, world: WorldPaths) -> None:
-        rows = slice(0, self.tick + 1)
-        if world.value.shape != self.state.value.shape or not np.array_equal(world.value[rows], self.state.value[rows]):
-            raise ForkError(f"the exogenous paths of the fork differ before step {self.tick}")
-        self.world = world
-        self.state.value[:] = world.value
-        self.state.index_path[:] = world.index
-        self.state.activity[:] = world.activity
-
-    def _switch_margin(self, name: str, scale_to_mean: bool) -> None:
-        """Put a shadow regime in force; the others stay as they are."""
-        if name not in self.shadows:
-            raise ConfigError.of("margin", name, "one of " + ", ".join([self.margin.name, *self.shadows]))
-        state = self.state
-        slot = 1 + list(self.shadows).index(name)
-        model = self.shadows[name]
-        base, own = state.model_rate_sum[0].sum(), state.model_rate_sum[slot].sum()
-        scale = float(base / own) if scale_to_mean and own > 0 and base != own else 1.0
-        layout = _LAYOUTS[model.layout]
-        setup.change_layout(state, layout)
-        had_scenarios = int(state.meta[s.M_SCENARIOS]) > 0
-        state.meta[s.M_SCENARIOS] = 0
-        state.model_params[0] = state.model_params[slot]
-        state.model_state[0] = state.model_state[slot]
-        state.model_rates[0] = np.floor(state.model_rates[slot] * scale + 0.5).astype(np.int64)
-        state.model_scale[0] = scale
-        state.meta[s.M_INDEX_VALID] = bool(model.index_valid)
-        self.margin = model
-        self._connect()
-        state.rate_initial[:] = state.model_rates[0, :, s.INITIAL]
-        if model.scenarios or had_scenarios:  # type: ignore[attr-defined]
-            # a grid cannot wait for its notice: there is no earlier one to go by
-            model.publish_kernel(state, 0)
-            self._fill_risk_ring()
-        setup.rebuild_index(state)
+        return fork.fork(self, margin, scale_to_mean, liquidations, events, world)
 
     def save(self, path: str | Path) -> None:
         """Write a snapshot; ``load`` goes on from it with the same bytes.
@@ -608,15 +529,7 @@ class Market(mesa.Model):
         Raises:
             ForkError: an agent keeps state that cannot be stored.
         """
-        self._check_copyable()
-        extra = {
-            "seed": self.run_seed,
-            "margin": self.margin.name,
-            "mean_since": self.mean_since,
-            "python": self._python_states(),
-            "margin_state": {name: np.asarray(a).tolist() for name, a in self.margin_state.items()},
-        }
-        snapshot.save(Path(path), self.state, extra)
+        fork.save(self, Path(path))
 
     def load(self, path: str | Path) -> Market:
         """A market with the parts of this one and the state of a snapshot.
@@ -624,17 +537,7 @@ class Market(mesa.Model):
         Raises:
             SnapshotError: the file is damaged, or belongs to a market of other parts.
         """
-        state, extra = snapshot.load(Path(path))
-        mine = {name: array.shape[:1] for name, array in s.arrays_of(self.state).items() if name not in s.GROWING}
-        theirs = {name: array.shape[:1] for name, array in s.arrays_of(state).items() if name not in s.GROWING}
-        if mine != theirs or extra["margin"] != self.margin.name or extra["seed"] != self.run_seed:
-            raise SnapshotError(f"{path}: the snapshot belongs to another scenario, regime or seed")
-        margin_state = {
-            name: np.asarray(values, self.margin_state[name].dtype) for name, values in extra["margin_state"].items()
-        }
-        twin = self._clone(state, extra["python"], margin_state)
-        twin.mean_since = int(extra["mean_since"])
-        return twin
+        return fork.load(self, Path(path))
 
     def close(self) -> None:
         """Let go of the agents: old versions of Mesa keep every model alive through a class attribute."""
