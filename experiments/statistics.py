@@ -166,7 +166,8 @@ def required_seeds(effect: float | None, *, level: float = LEVEL, power: float =
     from scipy import stats
 
     z_level, z_power = float(stats.norm.ppf(1.0 - level / 2.0)), float(stats.norm.ppf(power))
-    needed = ((z_level + z_power) / effect) ** 2 + z_level**2 / 2.0
+    ratio = (z_level + z_power) / effect
+    needed = ratio * ratio + z_level * z_level / 2.0  # a product overflows to inf, a power raises
     return max(math.ceil(needed), 2) if needed < 1e9 else None
 
 
