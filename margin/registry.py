@@ -6,6 +6,7 @@ Names and presets are read without importing the compiler; a model's code is imp
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import sys
 import tomllib
@@ -34,8 +35,11 @@ class Preset:
     Attributes:
         name: of the regime.
         summary: one sentence.
-        rates: ``"fixed"`` or ``"volatility"``.
-        netting: ``"cross"``, ``"isolated"`` or ``"scenarios"``.
+        family: documentation page of its kind (``docs/regimes/FAMILY.md``).
+        formula: what it asks, in one or a few lines.
+        rates: composition: where rates come from, ``"fixed"`` or ``"volatility"``; empty with ``rule``.
+        netting: composition: ``"cross"``, ``"isolated"`` or ``"scenarios"``; empty with ``rule``.
+        rule: ``"module:Class"`` of a :class:`margin.Rule` that is no composition.
         params: default parameters.
         source: where the parameters come from.
         date: when they were read or computed.
@@ -43,11 +47,19 @@ class Preset:
 
     name: str
     summary: str
+    family: str
+    formula: str
     rates: str
     netting: str
+    rule: str
     params: dict[str, Any]
     source: str
     date: str
+
+    def rule_class(self) -> Any:
+        """The class of a preset that is no composition."""
+        module, _, name = self.rule.partition(":")
+        return getattr(importlib.import_module(module), name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +143,11 @@ def _preset(name: str, raw: dict[str, dict[str, Any]]) -> Preset:
     return Preset(
         name=name,
         summary=own["summary"],
+        family=own.get("family") or (base.family if base else ""),
+        formula=own.get("formula") or (base.formula if base else ""),
         rates=own.get("rates") or (base.rates if base else ""),
         netting=own.get("netting") or (base.netting if base else ""),
+        rule=own.get("rule") or (base.rule if base else ""),
         params=(base.params if base else {}) | own.get("params", {}),
         source=own["source"],
         date=own["date"],
@@ -174,6 +189,9 @@ def params_model(name: str) -> type[BaseModel] | None:
         ConfigError: there is no such regime.
     """
     preset = presets().get(name)
+    if preset is not None and preset.rule:
+        found: type[BaseModel] = preset.rule_class().Params
+        return found
     if preset is not None:
         from margin.model import parameters_of
 
@@ -193,6 +211,10 @@ def create(name: str, params: dict[str, Any] | None = None) -> MarginModel:
     """
     given = dict(params or {})
     preset = presets().get(name)
+    if preset is not None and preset.rule:
+        rule: MarginModel = preset.rule_class()(**(preset.params | given))
+        rule.name = name
+        return rule
     if preset is not None:
         from margin.model import ComposedRule
         from margin.rates import merged

@@ -8,9 +8,33 @@ from fractions import Fraction
 
 import numpy as np
 
-from sim.kernels.state import CONTRACT, LINEAR_FUTURE, LINEAR_PERPETUAL, RATE_ONE, SUBTICKS
+from sim.kernels.state import (
+    CALL,
+    CONTRACT,
+    INVERSE_FUTURE,
+    INVERSE_OPTION,
+    INVERSE_PERPETUAL,
+    LINEAR_FUTURE,
+    LINEAR_OPTION,
+    LINEAR_PERPETUAL,
+    PUT,
+    RATE_ONE,
+    SPOT,
+    SUBTICKS,
+)
 
-KINDS = {"linear_perpetual": LINEAR_PERPETUAL, "linear_future": LINEAR_FUTURE}
+KINDS = {
+    "linear_perpetual": LINEAR_PERPETUAL,
+    "linear_future": LINEAR_FUTURE,
+    "inverse_perpetual": INVERSE_PERPETUAL,
+    "inverse_future": INVERSE_FUTURE,
+    "spot": SPOT,
+    "linear_option": LINEAR_OPTION,
+    "inverse_option": INVERSE_OPTION,
+}
+INVERSE_KINDS = (INVERSE_PERPETUAL, INVERSE_FUTURE)
+OPTION_KINDS = (LINEAR_OPTION, INVERSE_OPTION)
+OPTION_TYPES = {"call": CALL, "put": PUT}
 OVERFLOW_BOUND = 1 << 62
 
 
@@ -26,15 +50,20 @@ def rate_from_units(units: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A linear contract: value = ticks x lots x tick_value.
+    """What is traded, and in which integer units.
+
+    A fill of ``lots`` at ``ticks`` moves one integer value v between two accounts. Linear contracts, options and spot:
+    ``v = ticks x lots x tick_value``. Inverse (coin-margined) contracts: ``v = round(lots x tick_value / ticks)`` minor
+    units of the coin, so ``tick_value`` is then the value in minor units of one lot at a price of one tick.
 
     Attributes:
         name: unique in the market.
-        kind: ``"linear_perpetual"`` (funding) or ``"linear_future"`` (variation margin settled at intervals).
+        kind: ``"linear_perpetual"``, ``"linear_future"``, ``"inverse_perpetual"``, ``"inverse_future"``, ``"spot"``,
+            ``"linear_option"`` or ``"inverse_option"`` (European, premium and pay-off in the underlying coin).
         tick_size: price units per tick, for display and for price files.
         tick_value: minor units of the currency per tick and lot; a whole number.
         initial_price: price at step 0 in ticks.
-        currency: settlement currency.
+        currency: settlement currency; of spot the currency in which it is quoted.
         max_lots: largest order and position, lots.
         max_price: largest price, ticks.
         price_band: orders priced through mark x (1 +- band) are refused; market orders trade up to it.
@@ -47,6 +76,14 @@ class Contract:
         funding_periods: funding intervals in eight hours (N / 8 in the published formula).
         impact_lots: size whose average fill price is the impact price of the premium index.
         settle_interval_steps: steps between settlements of a future, 0 for none.
+        underlying: what the contract is about; contracts of one underlying may offset. Default: the contract itself.
+        lot_size: units of the underlying per lot (inverse: contracts' quote units per lot), for rules in units.
+        base_currency: spot: the currency that is bought.
+        base_lot: spot: minor units of ``base_currency`` per lot.
+        strike: options: strike in price units of the underlying.
+        option_type: options: ``"call"`` or ``"put"``.
+        expiry_step: options and dated futures: step at whose end the contract settles for good, 0 for none.
+        volatility: options: implied volatility per square root of a year at step 0.
     """
 
     name: str
@@ -67,6 +104,14 @@ class Contract:
     funding_periods: int = 1
     impact_lots: int = 50
     settle_interval_steps: int = 0
+    underlying: str = ""
+    lot_size: float = 1.0
+    base_currency: str = ""
+    base_lot: int = 0
+    strike: float = 0.0
+    option_type: str = ""
+    expiry_step: int = 0
+    volatility: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +120,20 @@ class ContractTable:
 
     Attributes:
         names: contract names, length C.
-        tick_value: int64[C], minor units per tick and lot.
+        tick_value: int64[C], minor units per tick and lot (inverse: minor units of one lot at a price of one tick).
         initial_mark: int64[C], sub-ticks at step 0.
         dt_seconds: simulated seconds per step.
         steps_per_day: steps in a trading day.
+        kind: int64[C], codes of :data:`KINDS`.
+        tick_size: float64[C], price units per tick.
+        lot_size: float64[C], units of the underlying per lot (inverse: quote units per lot).
+        currencies: settlement currencies, length K; number 0 is the account currency, in which requirements stand.
+        currency: int64[C], number of the settlement currency.
+        underlyings: names, length U.
+        underlying: int64[C], number of the underlying.
+        strike: float64[C], price units; NaN where there is none.
+        option: int64[C], 1 call, -1 put, 0 no option.
+        minor: float64[K], minor units per unit of each currency, for display and for rules with absolute amounts.
     """
 
     names: tuple[str, ...]
@@ -86,16 +141,49 @@ class ContractTable:
     initial_mark: np.ndarray
     dt_seconds: float
     steps_per_day: int
+    kind: np.ndarray
+    tick_size: np.ndarray
+    lot_size: np.ndarray
+    currencies: tuple[str, ...]
+    currency: np.ndarray
+    underlyings: tuple[str, ...]
+    underlying: np.ndarray
+    strike: np.ndarray
+    option: np.ndarray
+    minor: np.ndarray
+
+    @property
+    def inverse(self) -> np.ndarray:
+        """True where value is lots x tick_value / price, bool[C]."""
+        return np.isin(self.kind, INVERSE_KINDS)
+
+    @property
+    def is_option(self) -> np.ndarray:
+        """True for options, bool[C]."""
+        return self.option != 0
 
     @classmethod
     def of(cls, contracts: Sequence[Contract], dt_seconds: float, steps_per_day: int) -> ContractTable:
         """Build the table from contracts."""
+        currencies = tuple(dict.fromkeys(contract.currency for contract in contracts))
+        underlyings = tuple(dict.fromkeys(contract.underlying or contract.name for contract in contracts))
+        options = [OPTION_TYPES.get(contract.option_type, 0) for contract in contracts]
         return cls(
             names=tuple(contract.name for contract in contracts),
             tick_value=np.array([contract.tick_value for contract in contracts], np.int64),
             initial_mark=np.array([contract.initial_price * SUBTICKS for contract in contracts], np.int64),
             dt_seconds=float(dt_seconds),
             steps_per_day=int(steps_per_day),
+            kind=np.array([KINDS[contract.kind] for contract in contracts], np.int64),
+            tick_size=np.array([contract.tick_size for contract in contracts], np.float64),
+            lot_size=np.array([contract.lot_size for contract in contracts], np.float64),
+            currencies=currencies,
+            currency=np.array([currencies.index(contract.currency) for contract in contracts], np.int64),
+            underlyings=underlyings,
+            underlying=np.array([underlyings.index(c.underlying or c.name) for c in contracts], np.int64),
+            strike=np.array([c.strike if o else np.nan for c, o in zip(contracts, options, strict=True)]),
+            option=np.array(options, np.int64),
+            minor=np.full(len(currencies), 100.0),
         )
 
 

@@ -32,6 +32,8 @@ class RiskParameters:
         scenario_pnl: int64[C, S], minor units per 2**10 lots; empty for rate rules.
         scenario_weight: int64[S], 2**-32.
         initial_factor: initial over maintenance for scenario rules, 2**-32.
+        haircut: int64[K], 2**-32 of the value of each collateral currency that does not count; number 0 has none.
+        arrays: integer arrays by name, whatever else the rule's own evaluator reads.
     """
 
     rate_initial: np.ndarray
@@ -39,6 +41,8 @@ class RiskParameters:
     scenario_pnl: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     scenario_weight: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     initial_factor: int = 1 << 32
+    haircut: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -51,6 +55,11 @@ class Requirement:
         parts: named int64[A] arrays that sum to ``initial``.
         initial_positions: int64[A, C] for isolated layouts: reserve of open orders per contract.
         maintenance_positions: int64[A, C] for isolated layouts: maintenance per position.
+        maintenance_parts: named int64[A] arrays that sum to ``maintenance``.
+        positions_value: what positions count for beyond margin, int64[A] (net option value that a rule lets margin
+            other positions), already inside ``initial`` and ``maintenance``; zero for most rules.
+        scenario_loss: int64[A, S], loss per scenario of the positions, for rules with a grid.
+        scenario_names: a name per scenario.
     """
 
     initial: np.ndarray
@@ -58,6 +67,10 @@ class Requirement:
     parts: dict[str, np.ndarray] = field(default_factory=dict)
     initial_positions: np.ndarray | None = None
     maintenance_positions: np.ndarray | None = None
+    maintenance_parts: dict[str, np.ndarray] = field(default_factory=dict)
+    positions_value: np.ndarray | None = None
+    scenario_loss: np.ndarray | None = None
+    scenario_names: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -74,6 +87,10 @@ class PortfolioView:
         open_sell: int64[A, C].
         loss_buy: int64[A, C], reserved loss of open buy orders against the mark at acceptance, minor units.
         loss_sell: int64[A, C].
+        wallets: int64[A, K], cash per currency in its minor units; column 0 is ``cash[:, 0]``.
+        conversion: int64[K], minor units of the account currency per minor unit of each currency, 2**-32.
+        features: named float64[A] arrays that describe each account's behaviour (utilisation, liquidations, turnover,
+            concentration, ...) or its credit (default_probability, credit_line, ...).
     """
 
     contracts: ContractTable
@@ -85,15 +102,35 @@ class PortfolioView:
     open_sell: np.ndarray
     loss_buy: np.ndarray
     loss_sell: np.ndarray
+    wallets: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    conversion: np.ndarray = field(default_factory=lambda: np.array([1 << 32], np.int64))
+    features: dict[str, np.ndarray] = field(default_factory=dict)
 
     def value(self, lots: np.ndarray | None = None) -> np.ndarray:
-        """Value at mark of signed lots (default: the positions), int64[A, C] minor units, rounded down."""
+        """Value at mark of signed lots (default: the positions), int64[A, C] minor units of the settlement currency.
+
+        Linear: rounded down. Inverse: ``-round(lots x tick_value / mark)``, negative for a long, as it is booked.
+        """
         held = self.lots if lots is None else lots
-        return (held * self.mark * self.contracts.tick_value) >> 4
+        linear = (held * self.mark * self.contracts.tick_value) >> 4
+        inverse = self.contracts.inverse
+        if not inverse.any():
+            return linear
+        coins = held * self.contracts.tick_value * 16
+        rounded = -((2 * coins + self.mark) // (2 * self.mark))
+        return np.where(inverse, rounded, linear)
+
+    def notional(self, lots: np.ndarray | None = None) -> np.ndarray:
+        """Size of the value at mark, at least zero, int64[A, C] minor units of the settlement currency."""
+        return np.abs(self.value(lots))
+
+    def unrealised(self) -> np.ndarray:
+        """Value at mark less cost, int64[A, C] minor units of the settlement currency."""
+        return np.where(self.lots != 0, self.value() - self.cost, 0)
 
     def equity(self) -> np.ndarray:
-        """Equity per account, int64[A] minor units."""
-        return self.cash.sum(axis=1) + np.where(self.lots != 0, self.value() - self.cost, 0).sum(axis=1)
+        """Equity per account in the account currency, int64[A] minor units; other currencies' cash is not counted."""
+        return self.cash.sum(axis=1) + self.unrealised().sum(axis=1)
 
     def worst_lots(self) -> np.ndarray:
         """Largest absolute position that open orders could lead to, int64[A, C]."""
@@ -117,6 +154,13 @@ class MarketView(Protocol):
         depth_ask: int64[C].
         volume: int64[C], lots in the last day.
         open_interest: int64[C], lots.
+        spot: float64[C], price of each contract's underlying [price units].
+        forward: float64[C], forward price of the underlying at the contract's expiry [price units].
+        implied_volatility: float64[C], per square root of a year; NaN where the contract is no option.
+        time_to_expiry: float64[C], years of 365 days; inf where there is none.
+        interest_rate: continuously compounded, per year.
+        daily_volatility: float64[C], of the underlying, per square root of a day.
+        spread: float64[C], best ask less best bid [price units].
         risk: parameters that bind new orders.
         pending_risk: announced maintenance rates, oldest first, int64[ring, C].
     """
@@ -179,6 +223,41 @@ class MarketView(Protocol):
     @property
     def open_interest(self) -> np.ndarray:
         """Open interest, lots."""
+        ...
+
+    @property
+    def spot(self) -> np.ndarray:
+        """Price of each contract's underlying, price units."""
+        ...
+
+    @property
+    def forward(self) -> np.ndarray:
+        """Forward price of the underlying at expiry, price units."""
+        ...
+
+    @property
+    def implied_volatility(self) -> np.ndarray:
+        """Implied volatilities of options, per square root of a year."""
+        ...
+
+    @property
+    def time_to_expiry(self) -> np.ndarray:
+        """Years of 365 days to expiry."""
+        ...
+
+    @property
+    def interest_rate(self) -> float:
+        """Continuously compounded interest per year."""
+        ...
+
+    @property
+    def daily_volatility(self) -> np.ndarray:
+        """Volatility of the underlying per square root of a day."""
+        ...
+
+    @property
+    def spread(self) -> np.ndarray:
+        """Best ask less best bid, price units."""
         ...
 
     @property

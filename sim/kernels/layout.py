@@ -43,8 +43,17 @@ SPECIAL_ACCOUNTS = 4  # fund, fees, residue, script: the rows after the traders,
 # Pocket layouts
 CROSS, ISOLATED = 0, 1
 
-# Contract kinds (inverse, spot and options take the next numbers)
-LINEAR_PERPETUAL, LINEAR_FUTURE = 0, 1
+# Contract kinds
+(
+    LINEAR_PERPETUAL,
+    LINEAR_FUTURE,
+    INVERSE_PERPETUAL,
+    INVERSE_FUTURE,
+    SPOT,
+    LINEAR_OPTION,
+    INVERSE_OPTION,
+) = range(7)
+CALL, PUT = 1, -1
 
 # Mark rules
 MARK_LAST, MARK_MID, MARK_INDEX_MEDIAN, MARK_EMA = 0, 1, 2, 3
