@@ -147,6 +147,13 @@ class Rule:
         """Requirements of all accounts, minor units."""
         return _DEFINITIONS[self.netting](portfolio, risk)
 
+    def explain(self, portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
+        """The same requirements to the unit, with every part and, where there is a grid, the loss per scenario.
+
+        A rule whose :meth:`requirement` is compiled gives its readable definition here.
+        """
+        return self.requirement(portfolio, risk)
+
 
 class ComposedRule(Rule):
     """A preset: rates, netting and overlays by name.
