@@ -185,7 +185,12 @@ class Population:
         for position, name in enumerate(self.PARAMS):
             setup.state.pop_params[setup.population, position] = float(values[name])
         self.fill_columns(setup)
-        deposit_each(setup.state, np.int64(setup.first), self.capital(setup))
+        currency, base = (int(setup.state.contracts[name][self.contract]) for name in ("currency", "base_currency"))
+        deposit_each(setup.state, np.int64(setup.first), np.int64(currency), self.capital(setup))
+        if setup.contracts[self.contract].kind == "spot":
+            # who trades spot brings as many coins as he could buy
+            coins = int(self.params.capital_lots * setup.contracts[self.contract].base_lot)
+            deposit_each(setup.state, np.int64(setup.first), np.int64(base), np.full(self.count, coins, np.int64))
         if self.params.outside_lots > 0:
             outside = self._minor_units(setup, self.params.outside_lots)
             for account in range(setup.first, setup.first + self.count):
@@ -193,7 +198,10 @@ class Population:
 
     def _minor_units(self, setup: PopulationSetup, lots: float) -> int:
         """Value of lots at step 0."""
-        return int(lots * float(setup.value0[self.contract]) * setup.contracts[self.contract].tick_value)
+        contract, price = setup.contracts[self.contract], float(setup.value0[self.contract])
+        if contract.is_inverse:
+            return int(lots * contract.tick_value / price)
+        return int(lots * price * contract.tick_value)
 
     def column(self, state: State, name: str) -> np.ndarray:
         """A column of all rows of this population (a view of the state)."""

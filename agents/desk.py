@@ -76,7 +76,7 @@ class Quote:
         self.band = int(terms["band"]) / RATE_ONE
         self.rate_initial = int(state.rate_initial[contract]) / RATE_ONE
         self.value = float(rows.value_now(state, contract))
-        self.lot_value = self.mark_subticks * float(self.tick_value) / SUBTICKS
+        self.lot_value = float(rows.value_of_lot(state, contract))
 
     def depth_at(self, price: int) -> int:
         """Lots resting at a price."""

@@ -8,6 +8,7 @@ from typing import Any
 import agents
 from agents.registry import MarketInfo
 from experiments import regimes
+from experiments.contract_terms import contract_of
 from experiments.events import EventBase, ValueJumpEvent, VolatilityEvent
 from experiments.scenario import Scenario
 from sim.config import ClearingConfig, MarketConfig, RecordConfig, ScriptedEvent
@@ -17,7 +18,6 @@ from sim.kernels.state import BUY, SELL
 from sim.market import Market
 from sim.world import ValueJump, VolatilityChange, WorldEvent, WorldPaths, build_world
 
-_FUNDING_PERIOD_SECONDS = 8 * 3600
 _SCRIPTED = (
     "lots",
     "steps",
@@ -32,20 +32,7 @@ _SCRIPTED = (
 
 def contracts(scenario: Scenario) -> list[Contract]:
     """The scenario's contracts in the exchange's terms, durations in steps."""
-    found = []
-    for section in scenario.contracts:
-        fields = section.model_dump(exclude={"funding_interval_seconds", "settle_interval"})
-        interval = section.funding_interval_seconds
-        settle = section.settle_interval
-        found.append(
-            Contract(
-                **fields,
-                funding_interval_steps=round(interval / scenario.market.dt_seconds),
-                funding_periods=max(1, round(_FUNDING_PERIOD_SECONDS / interval)) if interval else 1,
-                settle_interval_steps=scenario.market.steps_per_day if settle == "day" else settle,
-            )
-        )
-    return found
+    return [contract_of(section, scenario.market) for section in scenario.contracts]
 
 
 def world_events(scenario: Scenario) -> list[WorldEvent]:

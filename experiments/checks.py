@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import agents
 from agents.registry import MarketInfo
+from experiments import contract_terms
 from experiments import regimes as margin_regimes
-from experiments.events import EVENT_KINDS, EventBase, step_of
+from experiments.events import EVENT_KINDS, EventBase, SeedOpenInterest, step_of
 from experiments.problems import did_you_mean
 from experiments.sections import ContractSection, MarginSection, MarketSection, MeasureSection, PopulationSpec
-from sim.contracts import OVERFLOW_BOUND, overflow_product
 from sim.errors import ConfigError, Problem
 from sim.kernels.state import SPECIAL_ACCOUNTS
 from sim.world import WORLD_KINDS, HistoricalWorld, trading_days
@@ -99,6 +99,10 @@ def events(
         if population is not None and population not in known:
             reader.choice(f"{key}.population", population, known)
         reader.add(Problem("", f"{key}.{name}", value, allowed) for name, value, allowed in event.contradictions())
+        if isinstance(event, SeedOpenInterest) and contracts:
+            held = {c.name: c.kind for c in contracts}.get(contract or contracts[0].name, "linear_perpetual")
+            if held == "spot" or held.endswith("option"):
+                reader.add([Problem("", f"{key}.contract", contract, f"a perpetual or future, not {held}")])
         found.append(event)
         step = step_of(event, market.steps_per_day, dates) if market is not None else None
         if step is not None:
@@ -154,25 +158,29 @@ def regimes(
         reader.add(margin_regimes.check(params.get("regime", label), rest, key, where, names))
 
 
-def overflow(reader: _Reader, contracts: Sequence[ContractSection], traders: Sequence[PopulationSpec]) -> None:
+def terms(reader: _Reader, market: MarketSection | None, contracts: Sequence[ContractSection]) -> bool:
+    """Contracts have what their kind needs, and fit together; returns whether they do."""
+    if market is None or len(contracts) != len(reader.entries("contracts")):
+        return False
+    found = contract_terms.problems(contracts, market)
+    reader.add(found)
+    return not found
+
+
+def overflow(
+    reader: _Reader,
+    market: MarketSection,
+    contracts: Sequence[ContractSection],
+    traders: Sequence[PopulationSpec],
+) -> None:
     """Prove that no sum of money can leave a 64-bit integer."""
     counts = [agents.parameters(spec.kind).model_validate(spec.params).count for spec in traders]
     accounts = sum(counts) + SPECIAL_ACCOUNTS
-    for contract in contracts:
-        product = overflow_product(contract.max_lots, contract.max_price, contract.tick_value, len(contracts), accounts)
-        if product < OVERFLOW_BOUND:
-            continue
-        excess = product / OVERFLOW_BOUND
-        scale, limit = max(
-            (("max_lots", contract.max_lots), ("max_price", contract.max_price), ("tick_value", contract.tick_value)),
-            key=lambda item: item[1],
+    terms = [contract_terms.contract_of(contract, market) for contract in contracts]
+    if terms and len(terms) == len(reader.entries("contracts")):
+        reader.add(
+            contract_terms.overflow(terms, accounts, contract_terms.minor_of(market.minor_units, terms[0].currency))
         )
-        allowed = (
-            f"a smaller scale: max_lots x max_price x tick_value x 16 x {len(contracts)} contracts x {accounts} "
-            f"accounts is {product:.3g}, and must stay below 2^62 = {OVERFLOW_BOUND:.3g}; {scale} of at most "
-            f"{max(1, int(limit / excess * 0.999))} does it"
-        )
-        reader.add([Problem("", f"contracts.{contract.name}.{scale}", limit, allowed)])
 
 
 def market_info(market: MarketSection | None, contracts: Sequence[ContractSection]) -> Any:

@@ -77,14 +77,14 @@ class Moment:
 def moment(market: Market) -> Moment:
     """Take the state of a market between two steps."""
     state = market.state
-    quotes, tick_value = state.quotes, state.contracts["tick_value"]
+    quotes, portfolio = state.quotes, market.portfolio()
     open_interest = quotes["open_interest"].astype(np.int64)
     view = market.view
     return Moment(
         step=int(market.tick),
         accounts=market.accounts_table(),
         open_interest=open_interest,
-        open_interest_value=float(sum((open_interest * quotes["mark"] * tick_value) >> 4)),
+        open_interest_value=float(portfolio.account_notional(open_interest[None, :]).sum()),
         depth_bid=np.asarray(view.depth_bid, np.int64).copy(),
         liquidatable=liquidatable_lots(market),
         leveraged=leveraged_lots(market),
@@ -97,7 +97,8 @@ def leveraged_lots(market: Market) -> float:
 
     state = market.state
     lots = state.positions["lots"][: int(state.meta[M_TRADERS])]
-    value = np.abs((lots * state.quotes["mark"] * state.contracts["tick_value"]) >> 4).sum(axis=1)
+    portfolio = market.portfolio()
+    value = portfolio.account_loss(np.abs(portfolio.value(lots))).sum(axis=1)
     held = np.flatnonzero(value)
     return float(sum(np.abs(lots[a]).sum() for a in held if value[a] > market.equity(int(a))))
 
@@ -118,7 +119,10 @@ def liquidatable_lots(market: Market, fall: float = NEAR) -> NDArray[np.int64]:
     state = market.state
     traders = int(state.meta[M_TRADERS])
     lots = state.positions["lots"][:traders]
-    value = (lots * state.quotes["mark"] * state.contracts["tick_value"]) >> 4
+    value = market.portfolio().value(lots)
+    # what a position gains in the fall: a coin-margined one loses ever more coins per unit of price
+    inverse = market.contract_table.inverse
+    change = np.where(inverse, value / (1 - fall) - value, -fall * value)
     held = np.flatnonzero((lots != 0).any(axis=1))
     found = np.zeros(lots.shape[1], np.int64)
     for account in held:
@@ -132,13 +136,22 @@ def liquidatable_lots(market: Market, fall: float = NEAR) -> NDArray[np.int64]:
             for c in np.flatnonzero(lots[account] > 0):
                 equity = free + int(position["pocket"][c]) + int(value[account, c]) - int(position["cost"][c])
                 maintenance = market.maintenance_margin(int(account), int(c))
-                if equity >= maintenance and equity - fall * value[account, c] < maintenance * (1 - fall):
+                after = maintenance / (1 - fall) if inverse[c] else maintenance * (1 - fall)
+                if equity >= maintenance and equity + change[account, c] < after:
                     found[c] += lots[account, c]
         else:
             equity, maintenance = market.equity(int(account)), market.maintenance_margin(int(account))
-            if equity >= maintenance and equity - fall * value[account].sum() < maintenance * (1 - fall):
+            own = _in_account_currency(market, change[account])
+            after = maintenance / (1 - fall) if inverse[lots[account] != 0].all() else maintenance * (1 - fall)
+            if equity >= maintenance and equity + own < after:
                 found += np.maximum(lots[account], 0)
     return found
+
+
+def _in_account_currency(market: Market, amounts: NDArray[np.float64]) -> float:
+    """Sum of amounts per contract, minor units of the account currency."""
+    conversion = market.state.conversion[market.contract_table.currency]
+    return float((amounts * (conversion / 2.0**32)).sum())
 
 
 def outcomes(

@@ -217,7 +217,8 @@ class _Reader:
         steps = checks.steps(self, market, dates)
         checks.regimes(self, margin, market, contracts)
         checks.event_times(self, event_steps, steps, tables["measure"])
-        checks.overflow(self, contracts, populations)
+        if checks.terms(self, market, contracts):
+            checks.overflow(self, market, contracts, populations)
         if self.problems:
             return None
         return Scenario(

@@ -53,17 +53,38 @@ class MarketSection(Section):
     )
     fast_volatility_steps: Positive = Field(20.0, description="mean age of the fast average that market makers watch")
     slow_volatility_steps: Positive = Field(1000.0, description="mean age of the slow average")
+    interest_rate: Number = Field(0.0, description="continuously compounded per year, for forwards and options")
+    minor_units: dict[Name, Count] = Field(
+        default_factory=dict, description="minor units per unit of a currency; 100 where nothing is said"
+    )
 
 
 class ContractSection(Section):
     """``[[contracts]]``: what is traded."""
 
     name: Name
-    kind: Literal["linear_perpetual", "linear_future"] = "linear_perpetual"
+    kind: Literal[
+        "linear_perpetual", "linear_future", "inverse_perpetual", "inverse_future", "spot", "linear_option",
+        "inverse_option",
+    ] = "linear_perpetual"  # fmt: skip
     tick_size: Positive = Field(1.0, description="price units per tick")
-    tick_value: StrictInt = Field(100, ge=1, description="minor units of the currency per tick and lot")
+    tick_value: StrictInt = Field(
+        100,
+        ge=1,
+        description="minor units of the currency per tick and lot; inverse: of one lot at a price of one tick",
+    )
     initial_price: Count = Field(5000, description="ticks at step 0")
-    currency: Name = "USD"
+    currency: Name = Field("USD", description="settlement currency; of inverse contracts the coin, of spot the quote")
+    underlying: Name | None = Field(
+        None, description="what it is about, shared by contracts that follow one value; default: the coin, or itself"
+    )
+    lot_size: Positive = Field(1.0, description="units of the underlying per lot; inverse: quote units")
+    base_currency: Name | None = Field(None, description="spot: the currency that is bought")
+    base_lot: Count | None = Field(None, description="spot: minor units of base_currency per lot")
+    strike: Positive | None = Field(None, description="options: price units of the underlying")
+    option_type: Literal["call", "put"] | None = Field(None, description="options")
+    expiry_days: Positive | None = Field(None, description="options and futures: trading days from step 0 to expiry")
+    volatility: Positive | None = Field(None, description="options: implied, per square root of a year, for the mark")
     max_lots: Count = Field(1_000_000, description="largest order and position, lots")
     max_price: Annotated[StrictInt, Field(ge=2, le=2**31 - 1)] = Field(1 << 16, description="largest price, ticks")
     price_band: Annotated[Number, Field(gt=0, lt=1)] = Field(0.10, description="orders beyond mark x (1 +- band) go")
@@ -116,6 +137,9 @@ class ClearingSection(Section):
     surplus_to: Literal["fund", "trader"] = Field(description="who keeps what is left after a full liquidation")
     fund_initial: Annotated[StrictInt, Field(ge=0)] = Field(0, description="insurance fund, minor units")
     fund_unwind_lots: Steps = Field(5, description="most lots per step and contract that the fund sells")
+    haircuts: dict[Name, Rate] = Field(
+        default_factory=dict, description="part of the value of another currency that does not count as collateral"
+    )
 
 
 class RecordSection(Section):

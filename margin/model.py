@@ -126,7 +126,12 @@ class Rule:
                 ratio = params[:, P_INITIAL] / params[:, P_MAINTENANCE]
             self.scenarios = write_scenarios(params, self.params, contracts, ratio)
         memory[:, S_VARIANCE] = params[:, P_VARIANCE]
-        return {"params": params, "state": memory, "tick_value": contracts.tick_value.copy()}
+        return {
+            "params": params,
+            "state": memory,
+            "tick_value": contracts.tick_value.copy(),
+            "inverse": contracts.inverse.astype(np.int64),
+        }
 
     def publish(self, market: MarketView, state: ModelState) -> tuple[RiskParameters, ModelState]:
         """Risk parameters of the step being computed, and the memory after it."""
@@ -138,7 +143,8 @@ class Rule:
         )
         if params[0, P_NETTING] == BY_SCENARIO:
             moves, weight = joint_moves(params)
-            risk.scenario_pnl = grid(moves, risk.rate_maintenance, np.asarray(market.mark), state["tick_value"])
+            mark = np.asarray(market.mark)
+            risk.scenario_pnl = grid(moves, risk.rate_maintenance, mark, state["tick_value"], state["inverse"])
             risk.scenario_weight = weight
             risk.initial_factor = int(params[0, P_INITIAL_FACTOR])
         return risk, {**state, "state": memory}

@@ -44,9 +44,10 @@ def cross(portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
     mark at acceptance.
     """
     lots = portfolio.lots
-    bought = charge(portfolio.value(np.abs(lots + portfolio.open_buy)), risk.rate_initial) + portfolio.loss_buy
-    sold = charge(portfolio.value(np.abs(lots - portfolio.open_sell)), risk.rate_initial) + portfolio.loss_sell
-    held = portfolio.value(np.abs(lots))
+    size = portfolio.account_notional
+    bought = charge(size(lots + portfolio.open_buy), risk.rate_initial) + portfolio.account_loss(portfolio.loss_buy)
+    sold = charge(size(lots - portfolio.open_sell), risk.rate_initial) + portfolio.account_loss(portfolio.loss_sell)
+    held = size(lots)
     positions = charge(held, risk.rate_initial)
     initial = np.maximum(bought, sold)
     resting = initial - positions
@@ -62,7 +63,7 @@ def _opening(
     own = loss.copy()
     for a, c in np.argwhere((opening > 0) & (opening < open_lots)):
         own[a, c] = -(-int(loss[a, c]) * int(opening[a, c]) // int(open_lots[a, c]))
-    return np.where(opening > 0, charge(portfolio.value(opening), rate) + own, 0)
+    return np.where(opening > 0, charge(portfolio.account_notional(opening), rate) + own, 0)
 
 
 def isolated(portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
@@ -75,7 +76,7 @@ def isolated(portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
     bought = _opening(portfolio, portfolio.open_buy, np.maximum(-lots, 0), portfolio.loss_buy, rate)
     sold = _opening(portfolio, portfolio.open_sell, np.maximum(lots, 0), portfolio.loss_sell, rate)
     reserve = np.maximum(bought, sold)
-    maintenance = charge(portfolio.value(np.abs(lots)), risk.rate_maintenance)
+    maintenance = charge(portfolio.account_notional(lots), risk.rate_maintenance)
     initial = reserve.sum(axis=1)
     answer = _requirement(initial, initial, maintenance.sum(axis=1))
     answer.initial_positions, answer.maintenance_positions = reserve, maintenance
@@ -99,7 +100,7 @@ def scenarios(portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
     base = -((portfolio.lots[:, :, None] * profit) >> 10).sum(axis=1)
     bought = (portfolio.open_buy[:, :, None] * np.maximum(-profit, 0) + 1023) >> 10
     sold = (portfolio.open_sell[:, :, None] * np.maximum(profit, 0) + 1023) >> 10
-    own = (portfolio.loss_buy + portfolio.loss_sell).sum(axis=1)
+    own = portfolio.account_loss(portfolio.loss_buy + portfolio.loss_sell).sum(axis=1)
     with_orders = base + (bought + sold).sum(axis=1) + own[:, None]
     maintenance = _worst(base, risk.scenario_weight)
     factor = int(risk.initial_factor)

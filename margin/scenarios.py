@@ -129,7 +129,9 @@ def joint_moves(params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return moves, np.array([weight for _, weight in columns], np.int64)
 
 
-def grid(moves: np.ndarray, rates: np.ndarray, mark: np.ndarray, tick_value: np.ndarray) -> np.ndarray:
+def grid(
+    moves: np.ndarray, rates: np.ndarray, mark: np.ndarray, tick_value: np.ndarray, inverse: np.ndarray | None = None
+) -> np.ndarray:
     """Scenario profits: the readable form of the compiled grid.
 
     Args:
@@ -137,14 +139,23 @@ def grid(moves: np.ndarray, rates: np.ndarray, mark: np.ndarray, tick_value: np.
         rates: int64[C], maintenance rates, 2**-32.
         mark: int64[C], sub-ticks.
         tick_value: int64[C], minor units per tick and lot.
+        inverse: bool[C], coin-margined contracts, which gain V x / (1 + x) of their value V for a move x; default none.
 
     Returns:
         int64[C, S], minor units per 2**10 lots, rounded towards zero.
     """
     profit = np.zeros(moves.shape, np.int64)
     for c, s in np.ndindex(*moves.shape):
-        full = int(mark[c]) * int(tick_value[c]) * 64 * int(rates[c]) >> 32
+        coins = inverse is not None and bool(inverse[c])
+        if coins:
+            value = (2 * 1024 * int(tick_value[c]) * 16 + int(mark[c])) // (2 * int(mark[c]))
+        else:
+            value = int(mark[c]) * int(tick_value[c]) * 64
+        full = value * int(rates[c]) >> 32
         size = int(moves[c, s])
         part = full * abs(size) >> 32
+        if coins:
+            move = int(rates[c]) * abs(size) >> 32
+            part = (part << 32) // ((1 << 32) + move if size > 0 else max((1 << 32) - move, 1 << 16))
         profit[c, s] = part if size > 0 else -part
     return profit

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sim.kernels import state as s
 
@@ -28,6 +29,8 @@ class MarketConfig:
         self_trade_prevention: ``"cancel_resting"``, ``"cancel_incoming"``, ``"cancel_both"`` or ``"off"``.
         fast_volatility_steps: mean age in steps of the fast average of squared returns that market makers watch.
         slow_volatility_steps: mean age of the slow one.
+        interest_rate: continuously compounded, per year; forwards and option premiums grow at it.
+        minor_units: minor units per unit of a currency by name; 100 where nothing is said.
     """
 
     steps: int
@@ -36,6 +39,8 @@ class MarketConfig:
     self_trade_prevention: str = "cancel_resting"
     fast_volatility_steps: float = 20.0
     slow_volatility_steps: float = 1000.0
+    interest_rate: float = 0.0
+    minor_units: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class ClearingConfig:
         surplus_to: who keeps what is left after a full liquidation: ``"fund"`` or ``"trader"``.
         fund_initial: insurance fund at step 0, minor units.
         fund_unwind_lots: most lots per step and contract that the fund sells of what it took over.
+        haircuts: part of the value of each other currency that does not count as collateral, by name; default none.
     """
 
     mark: str = "mid"
@@ -67,6 +73,7 @@ class ClearingConfig:
     surplus_to: str = "trader"
     fund_initial: int = 0
     fund_unwind_lots: int = 5
+    haircuts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
+from sim.errors import ConfigError
 from sim.kernels.state import (
     CALL,
     CONTRACT,
@@ -35,7 +36,10 @@ KINDS = {
 INVERSE_KINDS = (INVERSE_PERPETUAL, INVERSE_FUTURE)
 OPTION_KINDS = (LINEAR_OPTION, INVERSE_OPTION)
 OPTION_TYPES = {"call": CALL, "put": PUT}
+PERPETUAL_KINDS = (LINEAR_PERPETUAL, INVERSE_PERPETUAL)
+DATED_KINDS = (LINEAR_FUTURE, INVERSE_FUTURE, LINEAR_OPTION, INVERSE_OPTION)
 OVERFLOW_BOUND = 1 << 62
+DAYS_PER_YEAR = 365
 
 
 def rate_to_units(rate: float) -> int:
@@ -113,6 +117,108 @@ class Contract:
     expiry_step: int = 0
     volatility: float = 0.0
 
+    @property
+    def is_inverse(self) -> bool:
+        """True where value is lots x tick_value / price."""
+        return KINDS[self.kind] in INVERSE_KINDS
+
+    @property
+    def is_option(self) -> bool:
+        """True for options."""
+        return KINDS[self.kind] in OPTION_KINDS
+
+    @property
+    def about(self) -> str:
+        """Name of the underlying: as given, else the coin that is bought or settled in, else the contract itself."""
+        if self.underlying or not (self.base_currency or self.is_inverse or self.kind == "inverse_option"):
+            return self.underlying or self.name
+        return self.base_currency or self.currency
+
+    def value(self, lots: int, ticks: int) -> int:
+        """What a fill moves, minor units of the settlement currency: exact, or rounded with halves up (inverse)."""
+        if self.is_inverse:
+            return (2 * lots * self.tick_value + ticks) // (2 * ticks)
+        return lots * ticks * self.tick_value
+
+
+def currencies_of(contracts: Sequence[Contract]) -> tuple[str, ...]:
+    """Every currency by number: settlement currencies in the order of the contracts, then those that spot buys.
+
+    Number 0, the settlement currency of the first contract, is the account currency.
+    """
+    base = [contract.base_currency for contract in contracts if contract.base_currency]
+    return tuple(dict.fromkeys([contract.currency for contract in contracts] + base))
+
+
+def references(contracts: Sequence[Contract]) -> list[int]:
+    """For each contract the one whose index is the price of its underlying.
+
+    That is the first spot contract or perpetual about the same underlying, else the first that is no option, else (an
+    option alone) the contract itself.
+    """
+    found = []
+    for number, contract in enumerate(contracts):
+        same = [i for i, other in enumerate(contracts) if other.about == contract.about and not other.is_option]
+        first = [i for i in same if KINDS[contracts[i].kind] == SPOT or KINDS[contracts[i].kind] in PERPETUAL_KINDS]
+        found.append((first or same or [number])[0])
+    return found
+
+
+def exact(value: float) -> Fraction:
+    """A number as it is written: 0.1 is one tenth."""
+    return Fraction(repr(float(value)))
+
+
+def strike_subticks(contract: Contract, reference: Contract) -> Fraction:
+    """Strike in sub-ticks of the contract that prices the underlying; contracts need a whole number."""
+    return exact(contract.strike) / exact(reference.tick_size) * SUBTICKS
+
+
+def payoff(contract: Contract, reference: Contract) -> Fraction:
+    """Minor units that an option lot pays per sub-tick of the reference (inverse: per coin), for ``final_value``."""
+    if KINDS[contract.kind] == INVERSE_OPTION:
+        return contract.tick_value / exact(contract.tick_size)
+    return contract.tick_value * exact(reference.tick_size) / exact(contract.tick_size) / SUBTICKS
+
+
+def exchange_rules(contracts: Sequence[Contract], account_minor: int) -> np.ndarray:
+    """Where the rate of each currency against the account currency comes from, int64[K, 4] (``XR_*`` of the state).
+
+    A spot contract between the two says it; else an inverse contract that settles in the currency, whose lot is worth
+    ``lot_size`` units of the account currency.
+
+    Args:
+        contracts: the contracts.
+        account_minor: minor units of the account currency per unit.
+
+    Raises:
+        ConfigError: nothing says what a currency is worth.
+    """
+    names = currencies_of(contracts)
+    rules = np.zeros((len(names), 4), np.int64)
+    for number, name in enumerate(names[1:], start=1):
+        rule = _exchange_rule(contracts, name, names[0], account_minor)
+        if rule is None:
+            allowed = f"a market with a price for it: a spot contract between {name} and {names[0]}, or an inverse one"
+            raise ConfigError.of("contracts.currency", name, allowed)
+        rules[number] = rule
+    return rules
+
+
+def _exchange_rule(
+    contracts: Sequence[Contract], name: str, account: str, account_minor: int
+) -> tuple[int, int, int, int] | None:
+    for i, contract in enumerate(contracts):
+        if contract.kind == "spot" and (contract.base_currency, contract.currency) == (name, account):
+            return i, contract.tick_value, SUBTICKS * contract.base_lot, 1
+        if contract.kind == "spot" and (contract.base_currency, contract.currency) == (account, name):
+            return i, SUBTICKS * contract.base_lot, contract.tick_value, -1
+    for i, contract in enumerate(contracts):
+        if contract.is_inverse and contract.currency == name:
+            times = exact(contract.lot_size) * account_minor / (contract.tick_value * SUBTICKS)
+            return i, times.numerator, times.denominator, 1
+    return None
+
 
 @dataclass(frozen=True, slots=True)
 class ContractTable:
@@ -163,10 +269,16 @@ class ContractTable:
         return self.option != 0
 
     @classmethod
-    def of(cls, contracts: Sequence[Contract], dt_seconds: float, steps_per_day: int) -> ContractTable:
-        """Build the table from contracts."""
-        currencies = tuple(dict.fromkeys(contract.currency for contract in contracts))
-        underlyings = tuple(dict.fromkeys(contract.underlying or contract.name for contract in contracts))
+    def of(
+        cls,
+        contracts: Sequence[Contract],
+        dt_seconds: float,
+        steps_per_day: int,
+        minor_units: Mapping[str, int] | None = None,
+    ) -> ContractTable:
+        """Build the table from contracts; a currency has 100 minor units where nothing else is said."""
+        currencies = currencies_of(contracts)
+        underlyings = tuple(dict.fromkeys(contract.about for contract in contracts))
         options = [OPTION_TYPES.get(contract.option_type, 0) for contract in contracts]
         return cls(
             names=tuple(contract.name for contract in contracts),
@@ -180,23 +292,28 @@ class ContractTable:
             currencies=currencies,
             currency=np.array([currencies.index(contract.currency) for contract in contracts], np.int64),
             underlyings=underlyings,
-            underlying=np.array([underlyings.index(c.underlying or c.name) for c in contracts], np.int64),
+            underlying=np.array([underlyings.index(c.about) for c in contracts], np.int64),
             strike=np.array([c.strike if o else np.nan for c, o in zip(contracts, options, strict=True)]),
             option=np.array(options, np.int64),
-            minor=np.full(len(currencies), 100.0),
+            minor=np.array([float((minor_units or {}).get(name, 100)) for name in currencies]),
         )
 
 
 def overflow_product(max_lots: int, max_price: int, tick_value: int, contracts: int, accounts: int) -> int:
-    """The product that must stay below 2**62 so that no money sum can overflow a signed 64-bit integer."""
+    """The product that must stay below 2**62 so that no money sum can overflow a signed 64-bit integer.
+
+    Of an inverse contract pass a price of 1: its value is largest at the smallest mark, a sixteenth of a tick.
+    """
     return int(max_lots) * int(max_price) * int(tick_value) * SUBTICKS * int(contracts) * int(accounts)
 
 
-def contract_records(contracts: Sequence[Contract], ema_alpha: float) -> np.ndarray:
+def contract_records(
+    contracts: Sequence[Contract], ema_alpha: float, steps_per_day: int = 1440, interest_rate: float = 0.0
+) -> np.ndarray:
     """Contracts as the record array of the state."""
     table = np.zeros(len(contracts), CONTRACT)
-    currencies = {name: i for i, name in enumerate(dict.fromkeys(c.currency for c in contracts))}
-    for row, contract in zip(table, contracts, strict=True):
+    currencies = {name: i for i, name in enumerate(currencies_of(contracts))}
+    for row, contract, reference in zip(table, contracts, references(contracts), strict=True):
         row["kind"] = KINDS[contract.kind]
         row["currency"] = currencies[contract.currency]
         row["tick_value"] = contract.tick_value
@@ -213,4 +330,29 @@ def contract_records(contracts: Sequence[Contract], ema_alpha: float) -> np.ndar
         row["impact_lots"] = contract.impact_lots
         row["settle_interval"] = contract.settle_interval_steps
         row["ema_alpha"] = ema_alpha
+        row["base_currency"] = currencies.get(contract.base_currency, 0)
+        row["base_lot"] = contract.base_lot
+        row["reference"] = reference
+        row["expiry"] = contract.expiry_step
+        row["years_per_step"] = 1.0 / (DAYS_PER_YEAR * steps_per_day)
+        row["interest_rate"] = interest_rate
+        if contract.is_option:
+            _option_terms(row, contract, contracts[reference])
     return table
+
+
+def _option_terms(row: np.ndarray, contract: Contract, reference: Contract) -> None:
+    """Strike, pay-off and volatility of an option, in the units of the contract that prices its underlying."""
+    strike, paid = strike_subticks(contract, reference), payoff(contract, reference)
+    if strike.denominator != 1 or strike <= 0:
+        raise ConfigError.of(
+            f"contracts.{contract.name}.strike", contract.strike,
+            f"a multiple of a sixteenth of {reference.name}'s tick_size {reference.tick_size}",
+        )  # fmt: skip
+    row["option"] = OPTION_TYPES[contract.option_type]
+    row["strike"] = int(strike)
+    row["payoff"], row["divisor"] = paid.numerator, paid.denominator
+    row["volatility"] = contract.volatility
+    ticks = exact(contract.tick_size)
+    inverse = KINDS[contract.kind] == INVERSE_OPTION
+    row["premium_scale"] = float(SUBTICKS / ticks if inverse else exact(reference.tick_size) / ticks)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from sim.contracts import Contract, ContractTable
+from sim.kernels.layout import RATE_ONE
 
 if TYPE_CHECKING:
     import mesa
@@ -89,6 +90,7 @@ class PortfolioView:
         loss_sell: int64[A, C].
         wallets: int64[A, K], cash per currency in its minor units; column 0 is ``cash[:, 0]``.
         conversion: int64[K], minor units of the account currency per minor unit of each currency, 2**-32.
+        haircut: int64[K], 2**-32 of the value of each currency that does not count where it is positive.
         features: named float64[A] arrays that describe each account's behaviour (utilisation, liquidations, turnover,
             concentration, ...) or its credit (default_probability, credit_line, ...).
     """
@@ -105,6 +107,7 @@ class PortfolioView:
     wallets: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     conversion: np.ndarray = field(default_factory=lambda: np.array([1 << 32], np.int64))
     features: dict[str, np.ndarray] = field(default_factory=dict)
+    haircut: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
 
     def value(self, lots: np.ndarray | None = None) -> np.ndarray:
         """Value at mark of signed lots (default: the positions), int64[A, C] minor units of the settlement currency.
@@ -124,13 +127,40 @@ class PortfolioView:
         """Size of the value at mark, at least zero, int64[A, C] minor units of the settlement currency."""
         return np.abs(self.value(lots))
 
+    def account_notional(self, lots: np.ndarray) -> np.ndarray:
+        """Size of the value at mark of lots (their sign does not matter) in the account currency, int64[A, C]."""
+        return self.account_loss(np.abs(self.value(np.abs(lots))))
+
+    def account_loss(self, amount: np.ndarray) -> np.ndarray:
+        """Amounts >= 0 in settlement currencies, int64[A, C], in the account currency, rounded up."""
+        if len(self.conversion) == 1 or not self.contracts.currency.any():
+            return amount
+        converted = amount.copy()
+        for c in np.flatnonzero(self.contracts.currency):
+            rate = int(self.conversion[self.contracts.currency[c]])
+            converted[:, c] = [-(-int(x) * rate >> 32) for x in amount[:, c]]
+        return converted
+
     def unrealised(self) -> np.ndarray:
         """Value at mark less cost, int64[A, C] minor units of the settlement currency."""
         return np.where(self.lots != 0, self.value() - self.cost, 0)
 
     def equity(self) -> np.ndarray:
-        """Equity per account in the account currency, int64[A] minor units; other currencies' cash is not counted."""
-        return self.cash.sum(axis=1) + self.unrealised().sum(axis=1)
+        """Equity per account in the account currency, int64[A] minor units, as the ledger has it.
+
+        Each other currency counts at its conversion, less its haircut where it is positive, rounded down.
+        """
+        profit = self.unrealised() + self.cash[:, 1:]
+        if len(self.conversion) == 1:
+            return self.cash[:, 0] + profit.sum(axis=1)
+        total = self.cash[:, 0] + profit[:, self.contracts.currency == 0].sum(axis=1)
+        for k in range(1, len(self.conversion)):
+            own = self.wallets[:, k] + profit[:, self.contracts.currency == k].sum(axis=1)
+            kept = RATE_ONE - (int(self.haircut[k]) if len(self.haircut) > k else 0)
+            rate = int(self.conversion[k])
+            # Python integers: a conversion may exceed one by far, and the product 64 bits
+            total = total + np.array([((int(x) * kept >> 32) if x > 0 else int(x)) * rate >> 32 for x in own], np.int64)
+        return total
 
     def worst_lots(self) -> np.ndarray:
         """Largest absolute position that open orders could lead to, int64[A, C]."""
@@ -337,11 +367,11 @@ class PopulationSetup:
     value0: np.ndarray
     names: Sequence[str] = ()
 
-    def deposit(self, account: int, amount: int) -> None:
-        """Give an account cash, in minor units."""
+    def deposit(self, account: int, amount: int, currency: int = 0) -> None:
+        """Give an account cash, in minor units of a currency (by number)."""
         from sim.kernels import ledger
 
-        ledger.deposit(self.state, int(account), int(amount))
+        ledger.deposit_in(self.state, int(account), int(currency), int(amount))
 
     def outside(self, account: int, amount: int) -> None:
         """Give an account cash outside the exchange, which it may bring in to meet margin calls."""
@@ -393,6 +423,11 @@ class AccountView:
     def wallet(self) -> int:
         """Cash in the wallet, minor units."""
         return int(self.market.state.wallets[self.account, 0])
+
+    @property
+    def wallets(self) -> np.ndarray:
+        """Cash per currency, minor units of each, int64[K]."""
+        return self.market.state.wallets[self.account].copy()
 
     @property
     def lots(self) -> np.ndarray:

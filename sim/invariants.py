@@ -1,8 +1,8 @@
 """The invariants of the exchange, checked exactly, in integers.
 
-Per contract lots sum to zero; wallets, pockets and costs sum to net deposits; open interest, tape volume and ledger
-volume agree; every reserve equals what rests; no order of a closed account rests; the bankruptcy-price index holds
-every position where it belongs.
+Per contract lots sum to zero; per currency wallets, pockets and costs sum to net deposits; open interest, tape volume
+and ledger volume agree; spot is not held as lots and options have no cost; every reserve equals what rests; no order of
+a closed account rests; the bankruptcy-price index holds every position where it belongs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import numpy as np
 
 from sim.errors import InvariantError, KernelError
 from sim.kernels import state as s
+from sim.kernels.index import bankruptcy_price
+from sim.kernels.ledger import is_inverse
 
 STATUS_TEXT = {
     s.ST_LADDER: "an order out of range reached the book of contract {a}: price {b}",
@@ -29,9 +31,17 @@ def check_status(state: s.State) -> None:
         raise KernelError(f"step {int(state.meta[s.M_STEP])}: {text}")
 
 
-def cash_total(state: s.State) -> int:
-    """Sum over all accounts of wallet + pockets - costs, minor units (fund, fees and residue are accounts)."""
-    return int(state.wallets[:, 0].sum()) + int(state.positions["pocket"].sum()) - int(state.positions["cost"].sum())
+def cash_total(state: s.State, currency: int = 0) -> int:
+    """Sum over all accounts of wallet + pockets - costs in one currency (fund, fees and residue are accounts)."""
+    return int(_own(state, currency).sum())
+
+
+def _own(state: s.State, currency: int) -> np.ndarray:
+    """Wallet + pockets - costs of every account in one currency, minor units, int64[A]."""
+    mine = state.contracts["currency"] == currency
+    held = state.positions[:, mine]
+    own: np.ndarray = state.wallets[:, currency] + held["pocket"].sum(axis=1) - held["cost"].sum(axis=1)
+    return own
 
 
 def check(state: s.State) -> None:
@@ -50,19 +60,21 @@ def check(state: s.State) -> None:
 
 
 def _check_money(state: s.State, step: int) -> None:
-    deposits, accounts = int(state.meta[s.M_NET_DEPOSITS]), state.accounts["deposits"]
-    if int(accounts.sum()) != deposits:
-        raise InvariantError("deposits of accounts sum to net deposits", step=step, expected=deposits,
-                             found=int(accounts.sum()))  # fmt: skip
-    table = state.positions
-    own = state.wallets[:, 0] + table["pocket"].sum(axis=1) - table["cost"].sum(axis=1)
-    bad = np.nonzero(own != state.accounts["booked"])[0]
-    if len(bad):
-        raise InvariantError("an account's cash less cost is the sum of its entries", step=step, account=int(bad[0]),
-                             expected=int(state.accounts["booked"][bad[0]]), found=int(own[bad[0]]))  # fmt: skip
-    found = cash_total(state)
-    if found != deposits:
-        raise InvariantError("cash less cost sums to net deposits", step=step, expected=deposits, found=found)
+    for currency in range(state.wallets.shape[1]):
+        where = "" if state.wallets.shape[1] == 1 else f" (currency {currency})"
+        deposits, brought = int(state.net_deposits[currency]), int(state.deposits[:, currency].sum())
+        if brought != deposits:
+            raise InvariantError(f"deposits of accounts sum to net deposits{where}", step=step, expected=deposits,
+                                 found=brought)  # fmt: skip
+        own, booked = _own(state, currency), state.booked[:, currency]
+        bad = np.nonzero(own != booked)[0]
+        if len(bad):
+            raise InvariantError(f"an account's cash less cost is the sum of its entries{where}", step=step,
+                                 account=int(bad[0]), expected=int(booked[bad[0]]),
+                                 found=int(own[bad[0]]))  # fmt: skip
+        if int(own.sum()) != deposits:
+            raise InvariantError(f"cash less cost sums to net deposits{where}", step=step, expected=deposits,
+                                 found=int(own.sum()))  # fmt: skip
 
 
 def _check_positions(state: s.State, step: int) -> None:
@@ -86,6 +98,12 @@ def _check_positions(state: s.State, step: int) -> None:
         account, contract = (int(x) for x in stray[0])
         raise InvariantError("a flat position has no cost", step=step, account=account, contract=contract,
                              expected=0, found=int(cost[account, contract]))  # fmt: skip
+    spot, option = state.contracts["kind"] == s.SPOT, state.contracts["kind"] >= s.LINEAR_OPTION
+    stray = np.argwhere((spot & (lots != 0)) | (option & (cost != 0)))
+    if len(stray):
+        account, contract = (int(x) for x in stray[0])
+        raise InvariantError("spot is cash and an option has no cost", step=step, account=account, contract=contract,
+                             expected=0, found=int(cost[account, contract] or lots[account, contract]))  # fmt: skip
     held = (lots != 0).sum(axis=1)
     bad = np.nonzero(held != state.accounts["positions"])[0]
     if len(bad):
@@ -133,7 +151,11 @@ def _check_index(state: s.State, step: int) -> None:
     isolated = state.meta[s.M_LAYOUT] == s.ISOLATED
     accounts = state.accounts
     listed = (accounts["exempt"] == 0) & (accounts["status"] != s.CLOSED)
-    several = np.zeros(len(accounts), bool) if isolated else accounts["positions"] > 1
+    several = np.zeros(len(accounts), bool)
+    if not isolated:
+        foreign = (state.wallets[:, 1:] != 0).any(axis=1)
+        foreign |= ((table["lots"] != 0) & (state.contracts["currency"] != 0)).any(axis=1)
+        several = (accounts["positions"] > 1) | ((accounts["positions"] > 0) & foreign)
     missed = np.nonzero((listed & several)[:-1] & (state.multi_where[:-1] < 0))[0]
     if len(missed):
         raise InvariantError("an account that the index does not serve is listed", step=step, account=int(missed[0]))
@@ -142,7 +164,13 @@ def _check_index(state: s.State, step: int) -> None:
         rows = np.nonzero(listed & ~several & (table["lots"][:, contract] != 0))[0]
         held = table[rows, contract]
         cash = held["pocket"] if isolated else state.wallets[rows, 0]
-        price = (held["cost"] - cash) // (held["lots"] * state.contracts["tick_value"][contract])
+        price = np.array(
+            [bankruptcy_price(state, contract, *(int(x) for x in row)) for row in zip(
+                held["lots"], held["cost"], cash, strict=True
+            )], np.int64,
+        ) if is_inverse(state, contract) else (
+            (held["cost"] - cash) // (held["lots"] * state.contracts["tick_value"][contract])
+        )  # fmt: skip
         bucket = np.clip(price >> state.bucket_scale[contract], 0, buckets - 1)
         bucket = bucket + np.where(held["lots"] < 0, buckets, 0)
         bad = np.nonzero(bucket != held["bucket"])[0]

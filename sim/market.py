@@ -20,7 +20,14 @@ from sim.config import (
     RecordConfig,
     ScriptedEvent,
 )
-from sim.contracts import Contract, ContractTable, contract_records, rate_to_units
+from sim.contracts import (
+    Contract,
+    ContractTable,
+    contract_records,
+    currencies_of,
+    exchange_rules,
+    rate_to_units,
+)
 from sim.errors import ConfigError
 from sim.interfaces import MarginModel, ModelState, Population, PopulationSetup, RiskParameters
 from sim.kernels import ledger, marks, pyrule, setup, step
@@ -89,7 +96,7 @@ class Market(mesa.Model):
         self.margin = margin
         self.shadows = dict(shadows or {})
         self.run_seed = int(seed)
-        self.contract_table = ContractTable.of(contracts, config.dt_seconds, config.steps_per_day)
+        self.contract_table = ContractTable.of(contracts, config.dt_seconds, config.steps_per_day, config.minor_units)
         self.margin_state: ModelState = {}
         self.has_views = views
         self.mean_since = 0
@@ -113,6 +120,10 @@ class Market(mesa.Model):
         for name in self.shadows:
             if self.shadows[name].publish_kernel is None:
                 raise ConfigError.of("margin", name, "a regime with a compiled publisher, to run in shadow of another")
+        isolated = {model.layout for model in (self.margin, *self.shadows.values())} & {"isolated"}
+        away = [c.currency for c in self.contracts if c.currency != self.contracts[0].currency and c.kind != "spot"]
+        if isolated and away:
+            raise ConfigError.of("contracts.currency", away[0], f"{self.contracts[0].currency} with isolated pockets")
         if self.world.value.shape != (self.config.steps + 1, len(self.contracts)):
             raise ConfigError.of("world", self.world.value.shape, f"paths of {self.config.steps} steps")
 
@@ -126,6 +137,7 @@ class Market(mesa.Model):
             traders=traders,
             contracts=len(self.contracts),
             steps=config.steps,
+            currencies=len(currencies_of(self.contracts)),
             populations=len(self.populations),
             publishers=1 + len(self.shadows),
             notice=clearing_.notice_steps,
@@ -136,7 +148,15 @@ class Market(mesa.Model):
         )
         state, meta = self.state, self.state.meta
         half_life = clearing_.mark_ema_half_life_seconds / config.dt_seconds
-        state.contracts[:] = contract_records(self.contracts, 1.0 - 2.0 ** (-1.0 / half_life))
+        state.contracts[:] = contract_records(
+            self.contracts, 1.0 - 2.0 ** (-1.0 / half_life), config.steps_per_day, config.interest_rate
+        )
+        state.exchange[:] = exchange_rules(self.contracts, int(self.contract_table.minor[0]))
+        names = currencies_of(self.contracts)
+        for name, haircut in clearing_.haircuts.items():
+            if name not in names[1:]:
+                raise ConfigError.of("clearing.haircuts", name, "one of " + (", ".join(names[1:]) or "no currency"))
+            state.haircut[names.index(name)] = rate_to_units(haircut)
         state.contracts["variance_fast_alpha"] = 1.0 / config.fast_volatility_steps
         state.contracts["variance_slow_alpha"] = 1.0 / config.slow_volatility_steps
         state.value[:] = self.world.value
@@ -176,6 +196,8 @@ class Market(mesa.Model):
             state.history[:, c] = level
             state.mark_history[:, c] = level
             setup.scale_bucket(state, c, top)
+        marks.set_option_indexes(state)
+        marks.set_conversions(state)
         ledger.deposit(state, traders + ledger.OFFSET_FUND, int(clearing_.fund_initial))
 
     def _connect(self) -> None:
@@ -333,6 +355,8 @@ class Market(mesa.Model):
         for column, rates in enumerate((risk.rate_initial, risk.rate_maintenance)):
             state.model_rates[0, :, column] = np.floor(np.asarray(rates) * scale + 0.5).astype(np.int64)
         row = int(state.meta[s.M_STEP]) % int(state.meta[s.M_RISK_SLOTS])
+        if len(risk.haircut) == len(state.haircut) > 1:
+            state.haircut[:] = risk.haircut
         scenarios = risk.scenario_pnl.shape[1]
         if scenarios > s.SCENARIOS_MAX:
             raise ConfigError.of("margin.scenarios", scenarios, f"at most {s.SCENARIOS_MAX}")

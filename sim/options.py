@@ -3,11 +3,11 @@
 Every function takes numbers or arrays that broadcast against each other and returns float64 of the common shape. The
 compiled functions behind them are those that margin rules and the market use (:mod:`sim.kernels.black76`).
 
-Units: prices and strikes in price units, time in years of 365 days, volatility per square root of a year (0.2 for 20 %),
+Units: prices and strikes in price units, time in years of 365 days, volatility per square root of a year (0.2 is 20 %),
 rates continuously compounded per year. Vega and rho are for a change of one (100 points), theta is per year.
 
-Black, F. (1976), The pricing of commodity contracts, Journal of Financial Economics 3:167-179. Black, F. and Scholes, M.
-(1973), The pricing of options and corporate liabilities, Journal of Political Economy 81:637-654.
+Black, F. (1976), The pricing of commodity contracts, Journal of Financial Economics 3:167-179. Black, F. and Scholes,
+M. (1973), The pricing of options and corporate liabilities, Journal of Political Economy 81:637-654.
 """
 
 from __future__ import annotations
@@ -213,9 +213,9 @@ def inverse_price(option: Any, forward: Numbers, strike: Numbers, years: Numbers
 def inverse_greeks(option: Any, forward: Numbers, strike: Numbers, years: Numbers, volatility: Numbers) -> Greeks:
     """Premium in coin and its greeks.
 
-    ``delta`` is in coin: what the position gains in coin for a rise of the forward by a fraction, ``F dc/dF = N(d1) - c``
-    for a call of premium c, the size in coin of the future that hedges it. ``gamma`` is its change with the forward,
-    ``vega`` and ``theta`` are in coin, ``rho`` is zero: coin is not discounted.
+    ``delta`` is in coin: what the position gains in coin per relative rise of the forward, ``F dc/dF = N(d1) - c`` for a
+    call of premium c, the size in coin of the future that hedges it. ``gamma`` is its change with the forward, ``vega``
+    and ``theta`` are in coin, ``rho`` is zero: coin is not discounted.
     """
     g = black76_greeks(option, forward, strike, years, volatility)
     f = np.asarray(forward, np.float64)

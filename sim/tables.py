@@ -107,6 +107,14 @@ def trades_table(market: Market) -> pd.DataFrame:
     )
 
 
+def _deposits(state: s.State) -> np.ndarray:
+    """Net deposits in the account currency, other currencies at what they count for now, int64[A]."""
+    total: np.ndarray = state.deposits[:, 0].copy()
+    for k in range(1, len(state.conversion)):
+        total += np.array([ledger.worth(state, k, int(amount)) for amount in state.deposits[:, k]], np.int64)
+    return total
+
+
 def accounts_table(market: Market) -> pd.DataFrame:
     """Every account at the end: population, deposits, equity, wallet, positions, lots liquidated, fees, profit."""
     state = market.state
@@ -120,14 +128,17 @@ def accounts_table(market: Market) -> pd.DataFrame:
         "account": np.arange(len(accounts)),
         "population": population,
         "status": _names(accounts["status"].astype(np.int64), ["open", "called", "liquidating", "closed"]),
-        "deposits": accounts["deposits"].copy(),
+        "deposits": state.deposits[:, 0].copy(),
         "equity": equity,
         "wallet": state.wallets[:, 0].copy(),
         "pocket": state.positions["pocket"].sum(axis=1),
         "liquidated": accounts["liquidated"].copy(),
         "fees": accounts["fees"].copy(),
-        "pnl": equity - accounts["deposits"],
+        "pnl": equity - _deposits(state),
     }
+    for k, currency in enumerate(market.contract_table.currencies[1:], start=1):
+        columns[f"deposits_{currency}"] = state.deposits[:, k].copy()
+        columns[f"wallet_{currency}"] = state.wallets[:, k].copy()
     for c, contract in enumerate(market.contracts):
         columns[f"lots_{contract.name}"] = state.positions["lots"][:, c].copy()
     return pd.DataFrame(columns)

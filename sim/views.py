@@ -91,6 +91,54 @@ class LiveView:
         return self._state.quotes["open_interest"].copy()
 
     @property
+    def _reference(self) -> np.ndarray:
+        """For each contract the one whose index prices its underlying."""
+        return self._state.contracts["reference"]
+
+    @property
+    def spot(self) -> np.ndarray:
+        """Price of each contract's underlying, from its published index, price units, float64[C]."""
+        ticks = self._market.contract_table.tick_size[self._reference]
+        return self._state.quotes["index"][self._reference] / s.SUBTICKS * ticks
+
+    @property
+    def interest_rate(self) -> float:
+        """Continuously compounded interest per year."""
+        return float(self._market.config.interest_rate)
+
+    @property
+    def time_to_expiry(self) -> np.ndarray:
+        """Years of 365 trading days to expiry, float64[C]; inf where there is none."""
+        terms = self._state.contracts
+        left = np.maximum(terms["expiry"] - self.step, 0) * terms["years_per_step"]
+        return np.where(terms["expiry"] > 0, left, np.inf)
+
+    @property
+    def forward(self) -> np.ndarray:
+        """Forward price of the underlying at expiry (where there is none: its price), price units, float64[C]."""
+        years = self.time_to_expiry
+        return self.spot * np.exp(self.interest_rate * np.where(np.isfinite(years), years, 0.0))
+
+    @property
+    def implied_volatility(self) -> np.ndarray:
+        """Volatility at which options are marked, per square root of a year, float64[C]; NaN for other contracts."""
+        terms = self._state.contracts
+        return np.where(terms["option"] != 0, terms["volatility"], np.nan)
+
+    @property
+    def daily_volatility(self) -> np.ndarray:
+        """Volatility of the underlying per square root of a day, from the slow average of squared mid returns."""
+        variance = self._state.quotes["variance_slow"][self._reference]
+        return np.sqrt(variance * self._market.config.steps_per_day)
+
+    @property
+    def spread(self) -> np.ndarray:
+        """Best ask less best bid, price units, float64[C]; NaN where a side is empty."""
+        bid, ask = self._state.quotes["bid"], self._state.quotes["ask"]
+        known = (bid > 0) & (ask > 0)
+        return np.where(known, (ask - bid) * self._market.contract_table.tick_size, np.nan)
+
+    @property
     def risk(self) -> RiskParameters:
         """Risk parameters that bind new orders; maintenance rates are those announced last."""
         return self._market.risk_parameters(initial=True)
@@ -140,4 +188,7 @@ def portfolio_view(market: Market) -> PortfolioView:
         open_sell=table["open_sell"].copy(),
         loss_buy=table["loss_buy"].copy(),
         loss_sell=table["loss_sell"].copy(),
+        wallets=state.wallets.copy(),
+        conversion=state.conversion.copy(),
+        haircut=state.haircut.copy(),
     )

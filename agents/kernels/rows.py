@@ -19,6 +19,7 @@ from sim.kernels.state import (
     M_STEP,
     MARKET,
     NEW,
+    RATE_ONE,
     SELL,
     STATE_TYPE,
     SUBTICKS,
@@ -39,10 +40,10 @@ if not JIT_DISABLED:
 
 
 @kernel()
-def deposit_each(state, first, amounts):
-    """Deposit ``amounts[i]`` minor units into account ``first + i``. Mutates wallets and deposits."""
+def deposit_each(state, first, currency, amounts):
+    """Deposit ``amounts[i]`` minor units of a currency into account ``first + i``. Mutates wallets and deposits."""
     for row in range(amounts.shape[0]):
-        ledger.deposit(state, first + row, amounts[row])
+        ledger.deposit_in(state, first + row, currency, amounts[row])
 
 
 @kernel()
@@ -145,5 +146,10 @@ def clipped(x, bound):
 
 @kernel()
 def value_of_lot(state, contract):
-    """Value of one lot at mark, minor units as a float."""
-    return state.quotes[contract].mark * np.float64(state.contracts[contract].tick_value) / SUBTICKS
+    """Value of one lot at mark, minor units of the account currency as a float."""
+    if ledger.is_inverse(state, contract):
+        value = np.float64(state.contracts[contract].tick_value) * SUBTICKS / state.quotes[contract].mark
+    else:
+        value = state.quotes[contract].mark * np.float64(state.contracts[contract].tick_value) / SUBTICKS
+    currency = state.contracts[contract].currency
+    return value if currency == 0 else value * (state.conversion[currency] / np.float64(RATE_ONE))

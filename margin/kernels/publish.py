@@ -38,9 +38,19 @@ from margin.kernels.columns import (
 )
 from margin.kernels.overlays import overlaid, to_units
 from sim.kernels.jit import kernel
+from sim.kernels.ledger import in_account_currency, is_inverse, size_at
 from sim.kernels.realmath import ln
-from sim.kernels.state import M_CONTRACTS, M_RISK_SLOTS, M_SCENARIOS, M_STEP, PUBLISH, RATE_ONE
-from sim.kernels.wide import mul_shift_floor
+from sim.kernels.state import (
+    M_CONTRACTS,
+    M_RISK_SLOTS,
+    M_SCENARIOS,
+    M_STEP,
+    PUBLISH,
+    RATE_ONE,
+    SCENARIO_LOTS,
+    SPOT,
+)
+from sim.kernels.wide import mul_div_floor, mul_shift_floor
 
 
 @kernel()
@@ -81,6 +91,34 @@ def scaled_rate(units, scale):
 
 
 @kernel()
+def _value_of_grid_lots(state, contract):
+    """Value at mark of 2**10 lots in the account currency; zero for spot."""
+    mark = state.quotes[contract].mark
+    if state.contracts[contract].kind == SPOT:
+        return np.int64(0)
+    if is_inverse(state, contract):
+        value = size_at(state, contract, np.int64(SCENARIO_LOTS), mark)
+    else:
+        value = mark * state.contracts[contract].tick_value * 64  # marks are in 1/16 tick
+    return in_account_currency(state, state.contracts[contract].currency, value)
+
+
+@kernel()
+def _moved(state, contract, full, rate, size):
+    """Profits of the grid's lots when the price rises, and falls, by ``size`` of the rate, rounded towards zero.
+
+    A coin-margined position of value V gains V x / (1 + x) coins when the price rises by x and loses V x / (1 - x) when
+    it falls: the loss of a long runs away from the move.
+    """
+    profit = mul_shift_floor(full, size, 32)
+    if not is_inverse(state, contract):
+        return profit, -profit
+    move = mul_shift_floor(rate, size, 32)
+    rise = mul_div_floor(profit, RATE_ONE, RATE_ONE + move)
+    return rise, -mul_div_floor(profit, RATE_ONE, max(RATE_ONE - move, np.int64(1 << 16)))
+
+
+@kernel()
 def _publish_grid(state, slot):
     """Scenario profits of 2**10 lots of each contract at the mark, as :func:`margin.scenarios.grid` states them.
 
@@ -93,19 +131,18 @@ def _publish_grid(state, slot):
     sizes = moves + 1 if common[P_EXTREME] > 0.0 else moves
     count = 2 * sizes + (1 << contracts) - 2
     for contract in range(contracts):
-        # 2**10 lots at marks in 1/16 tick: x 64
-        value = state.quotes[contract].mark * state.contracts[contract].tick_value * 64
-        full = mul_shift_floor(value, state.model_rates[slot, contract, 1], 32)
+        rate = state.model_rates[slot, contract, 1]
+        full = mul_shift_floor(_value_of_grid_lots(state, contract), rate, 32)
         for move in range(sizes):
             size = common[P_MOVE + move] if move < moves else common[P_EXTREME]
-            profit = mul_shift_floor(full, np.int64(size), 32)
-            state.scenario_pnl[row, contract, 2 * move] = profit
-            state.scenario_pnl[row, contract, 2 * move + 1] = -profit
-        profit = mul_shift_floor(full, np.int64(common[P_DIVERGENCE]), 32)
+            up, down = _moved(state, contract, full, rate, np.int64(size))
+            state.scenario_pnl[row, contract, 2 * move] = up
+            state.scenario_pnl[row, contract, 2 * move + 1] = down
+        up, down = _moved(state, contract, full, rate, np.int64(common[P_DIVERGENCE]))
         for s in range(2 * sizes, count):
             # the bits of the pattern are the contracts that rise
             rises = ((s - 2 * sizes + 1) >> contract) & 1
-            state.scenario_pnl[row, contract, s] = profit if rises == 1 else -profit
+            state.scenario_pnl[row, contract, s] = up if rises == 1 else down
     for s in range(count):
         extreme = 2 * moves <= s < 2 * sizes
         state.scenario_weight[s] = np.int64(common[P_EXTREME_WEIGHT]) if extreme else RATE_ONE

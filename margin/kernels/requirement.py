@@ -9,15 +9,21 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import maintenance_row, newest_row
+from sim.kernels.ledger import in_account_currency, maintenance_row, newest_row, notional_of
 from sim.kernels.state import INITIAL, M_CONTRACTS, M_SCENARIOS, REQUIREMENT
 from sim.kernels.wide import mul_div_floor, mul_rate
 
 
 @kernel()
 def _margin_of(state, contract, lots, rate):
-    """Rate times the value at mark of a number of lots >= 0."""
-    return mul_rate((lots * state.quotes[contract].mark * state.contracts[contract].tick_value) >> 4, rate)
+    """Rate times the value at mark of a number of lots >= 0, in the account currency."""
+    return mul_rate(notional_of(state, contract, lots), rate)
+
+
+@kernel()
+def _own(state, contract, loss):
+    """The orders' own loss, booked in the settlement currency, in the account currency."""
+    return in_account_currency(state, state.contracts[contract].currency, loss)
 
 
 @kernel()
@@ -37,8 +43,12 @@ def _cross_initial(state, account, contract):
     if position.open_buy == 0 and position.open_sell == 0:
         lots = abs(position.lots)
         return _margin_of(state, contract, lots, rate) if lots != 0 else np.int64(0)
-    bought = _margin_of(state, contract, abs(position.lots + position.open_buy), rate) + position.loss_buy
-    sold = _margin_of(state, contract, abs(position.lots - position.open_sell), rate) + position.loss_sell
+    bought = _margin_of(state, contract, abs(position.lots + position.open_buy), rate) + _own(
+        state, contract, position.loss_buy
+    )
+    sold = _margin_of(state, contract, abs(position.lots - position.open_sell), rate) + _own(
+        state, contract, position.loss_sell
+    )
     return max(bought, sold)
 
 
@@ -123,7 +133,7 @@ def scenarios(state, account, contract, which):
         held += abs(position.lots)
         if which == INITIAL:
             ordered += position.open_buy + position.open_sell
-            resting += position.loss_buy + position.loss_sell
+            resting += _own(state, c, position.loss_buy + position.loss_sell)
     if held == 0 and ordered == 0:
         return np.int64(0)
     row = newest_row(state) if which == INITIAL else maintenance_row(state)

@@ -11,9 +11,10 @@ import numpy as np
 
 from sim.kernels.book import find
 from sim.kernels.events import record_event
+from sim.kernels.funding import expired
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import philox
-from sim.kernels.ledger import equity
+from sim.kernels.ledger import equity, is_inverse
 from sim.kernels.sorting import sort_uniform
 from sim.kernels.state import (
     BUY,
@@ -39,19 +40,22 @@ from sim.kernels.state import (
     OK,
     R_BAND,
     R_CLOSED,
+    R_EXPIRED,
     R_HALTED,
     R_LOT,
     R_MARGIN,
     R_MESSAGE,
     R_POSITION_LIMIT,
     R_REDUCE_ONLY,
+    R_UNCOVERED,
     R_UNKNOWN_ORDER,
     REDUCE_ONLY,
     REFUSE,
     REPLACE,
+    SPOT,
     WITH_EVALUATOR,
 )
-from sim.kernels.wide import mul_shift_floor
+from sim.kernels.wide import mul_rate, mul_shift_floor
 
 
 @kernel()
@@ -109,10 +113,19 @@ def band_high(state, contract):
 
 @kernel()
 def own_loss(state, contract, side, price):
-    """Loss per lot, minor units rounded up, of a fill at ``price`` against the mark; never negative."""
-    gap = side * (price * 16 - state.quotes[contract].mark)
+    """Loss per lot, minor units rounded up, of a fill at ``price`` (ticks) against the mark; never negative.
+
+    An order to buy spot reserves its whole price with the fee, so that the cash is there when it fills.
+    """
+    mark = state.quotes[contract].mark
+    if side == BUY and state.contracts[contract].kind == SPOT:
+        value = price * state.contracts[contract].tick_value
+        return value + mul_rate(value, max(state.contracts[contract].fee_taker, state.contracts[contract].fee_maker, 0))
+    gap = side * (price * 16 - mark)
     if gap <= 0:
         return np.int64(0)
+    if is_inverse(state, contract):
+        return -((-gap * state.contracts[contract].tick_value) // (mark * price))
     return (gap * state.contracts[contract].tick_value + 15) >> 4
 
 
@@ -123,6 +136,8 @@ def _check_form(state, i):
     contract = message.contract
     if contract < 0 or contract >= state.meta[M_CONTRACTS]:
         return R_MESSAGE
+    if expired(state, contract):
+        return R_EXPIRED
     if message.quantity < 1 or message.quantity > state.contracts[contract].max_lots:
         return R_LOT
     side = message.side
@@ -143,13 +158,35 @@ def _check_form(state, i):
 
 
 @kernel()
-def within_limit(state, account, contract, side):
-    """True when the position stays within its limit if all open orders of this side fill."""
+def _covered(state, account, contract, side):
+    """True when a trader's cash (to buy spot) or coins (to sell it) cover all his open spot orders that need them."""
+    if account >= state.meta[M_TRADERS]:
+        return True
+    terms = state.contracts[contract]
+    needed = np.int64(0)
+    for c in range(state.meta[M_CONTRACTS]):
+        other = state.contracts[c]
+        if other.kind != SPOT:
+            continue
+        if side == BUY and other.currency == terms.currency:
+            needed += state.positions[account, c].loss_buy
+        elif side != BUY and other.base_currency == terms.base_currency:
+            needed += state.positions[account, c].open_sell * other.base_lot
+    if needed == 0:
+        return True
+    return needed <= state.wallets[account, terms.currency if side == BUY else terms.base_currency]
+
+
+@kernel()
+def limit_reached(state, account, contract, side):
+    """OK, or the reason why the open orders of this side, filled, would go beyond position limit or spot cover."""
     position = state.positions[account, contract]
     limit = state.contracts[contract].max_lots
-    if side == BUY:
-        return position.lots + position.open_buy <= limit
-    return position.open_sell - position.lots <= limit
+    if (position.lots + position.open_buy if side == BUY else position.open_sell - position.lots) > limit:
+        return R_POSITION_LIMIT
+    if state.contracts[contract].kind == SPOT and not _covered(state, account, contract, side):
+        return R_UNCOVERED
+    return OK
 
 
 @kernel()
@@ -264,9 +301,10 @@ def admit(state, evaluate):
             continue
         account = np.int64(state.messages[i].account)
         reserve_message(state, i, 1)
-        if not within_limit(state, account, np.int64(state.messages[i].contract), np.int64(state.messages[i].side)):
+        reason = limit_reached(state, account, np.int64(state.messages[i].contract), np.int64(state.messages[i].side))
+        if reason != OK:
             reserve_message(state, i, -1)
-            refuse(state, i, R_POSITION_LIMIT)
+            refuse(state, i, reason)
             continue
         if account < state.meta[M_TRADERS] and state.messages[i].flags & REDUCE_ONLY == 0:
             after = excess(state, account, evaluate)

@@ -146,8 +146,8 @@ def implied_volatility(side, price, forward, strike, years):
         years: time to expiry, above 0.
 
     Returns:
-        Volatility per square root of a year; zero for the value of the pay-off at the forward; NaN below it, at or above
-        the largest price (the forward for a call, the strike for a put), and for arguments out of range.
+        Volatility per square root of a year; zero for the value of the pay-off at the forward; NaN below it, at or
+        above the largest price (the forward for a call, the strike for a put), and for arguments out of range.
     """
     if not (price >= 0.0 and forward > 0.0 and strike > 0.0 and years > 0.0 and price < np.inf):
         return np.nan

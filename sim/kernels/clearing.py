@@ -14,7 +14,7 @@ from sim.kernels.forced import finish, liquidate
 from sim.kernels.index import bucket_of, multi_count, owes
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import philox
-from sim.kernels.ledger import equity, maintenance_row, position_equity
+from sim.kernels.ledger import equity, is_inverse, maintenance_row, position_equity
 from sim.kernels.marks import set_marks
 from sim.kernels.sorting import sort_uniform
 from sim.kernels.state import (
@@ -46,7 +46,7 @@ from sim.kernels.state import (
     RUN_CLEARING,
     WITH_EVALUATOR,
 )
-from sim.kernels.wide import mul_shift_floor
+from sim.kernels.wide import mul_div_floor, mul_shift_floor
 
 
 @kernel(IN_BREACH)
@@ -91,7 +91,10 @@ def _scan_all(state, unused, unused_too, n, evaluate):
 
 @kernel(COLLECT)
 def _scan_index(state, contract, side, n, evaluate):
-    """Look at the buckets whose bankruptcy prices lie beyond the mark less (plus) maintenance."""
+    """Look at the buckets whose bankruptcy prices lie beyond the mark less (plus) maintenance.
+
+    Linear: mark x (1 -+ rate). Inverse: mark / (1 +- rate), for longs somewhat above mark x (1 - rate).
+    """
     contracts = state.meta[M_CONTRACTS]
     cross = state.meta[M_LAYOUT] == CROSS
     rate = state.rate_maintenance[maintenance_row(state), contract]
@@ -112,7 +115,10 @@ def _scan_index(state, contract, side, n, evaluate):
                 node = state.positions[node // contracts, node % contracts].bucket_next
             row -= 1
     else:
-        last = bucket_of(state, contract, (mul_shift_floor(mark, RATE_ONE + rate, 32) >> 4) + 2)
+        reach = mul_shift_floor(mark, RATE_ONE + rate, 32)
+        if is_inverse(state, contract):
+            reach = mul_div_floor(mark, RATE_ONE, max(RATE_ONE - rate, np.int64(1)))
+        last = bucket_of(state, contract, (reach >> 4) + 2)
         row = state.quotes[contract].index_low
         trimming = True
         while row <= last:

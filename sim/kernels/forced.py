@@ -8,7 +8,21 @@ from sim.kernels.book import cancel_all, submit
 from sim.kernels.events import record_event
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import OFFSET_FUND, book_trade, credit, equity, position_equity, transfer, value_at
+from sim.kernels.ledger import (
+    OFFSET_FUND,
+    book_trade,
+    credit,
+    credit_in,
+    equity,
+    in_account_currency,
+    is_inverse,
+    notional_of,
+    position_equity,
+    size_at,
+    transfer,
+    transfer_in,
+    value_at,
+)
 from sim.kernels.state import (
     BUY,
     CAUSE_LIQUIDATION,
@@ -45,18 +59,18 @@ from sim.kernels.state import (
     SELL,
     SELL_TO_BIDS,
 )
-from sim.kernels.waterfall import close_account, cover, fund_can_take, take_over
+from sim.kernels.waterfall import close_account, convert_wallets, cover, fund_can_take, take_over
 from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
 
 
 @kernel()
 def _gross(state, account, contract):
-    """Value at mark of what is being liquidated: the whole account (-1) or one isolated position."""
+    """Value at mark of what is being liquidated, account currency: the whole account (-1) or one isolated position."""
     total = np.int64(0)
     for k in range(state.meta[M_CONTRACTS]):
         lots = state.positions[account, k].lots
         if lots != 0 and (contract < 0 or k == contract):
-            total += value_at(state, k, abs(lots), state.quotes[k].mark)
+            total += notional_of(state, k, abs(lots))
     return total
 
 
@@ -70,7 +84,8 @@ def forced_price(state, account, contract, k, side):
     """Limit of a forced order in ticks, by the scenario's ``forced_limit``.
 
     ``bankruptcy``: the price at which the account is left with nothing: mark x (1 -+ equity / value of its positions),
-    which for one contract is (cost - cash) / (lots x tick value). ``band``: the price band. ``none``: any price.
+    which for one contract is (cost - cash) / (lots x tick value); inverse: mark / (1 +- equity / value). ``band``: the
+    price band. ``none``: any price.
 
     Args:
         state: the market.
@@ -89,7 +104,14 @@ def forced_price(state, account, contract, k, side):
         price = (mark + step) >> 4 if side == BUY else (mark - step + 15) >> 4
         return min(max(price, np.int64(1)), top)
     gross = _gross(state, account, contract)
-    room = mul_div_floor(_own_equity(state, account, contract), mark, max(gross, np.int64(1)))  # sub-ticks, signed
+    own = _own_equity(state, account, contract)
+    if is_inverse(state, k):
+        left = gross - own if side == BUY else gross + own
+        if left <= 0:
+            return top
+        price = mul_div_floor(mark, gross, left) >> 4 if side == BUY else (mul_div_floor(mark, gross, left) >> 4) + 1
+        return min(max(price, np.int64(1)), top)
+    room = mul_div_floor(own, mark, max(gross, np.int64(1)))  # sub-ticks, signed
     price = (mark + room) >> 4 if side == BUY else -((-(mark - room)) >> 4)
     return min(max(price, np.int64(1)), top)
 
@@ -110,7 +132,7 @@ def lots_to_close(state, account, contract, full, evaluate):
     for k in range(state.meta[M_CONTRACTS]):
         lots = state.positions[account, k].lots
         if lots != 0 and (contract < 0 or k == contract):
-            fee += mul_rate(value_at(state, k, abs(lots), state.quotes[k].mark), state.contracts[k].fee_liquidation)
+            fee += mul_rate(notional_of(state, k, abs(lots)), state.contracts[k].fee_liquidation)
     if target <= fee or own <= fee:
         return np.int64(RATE_ONE)
     return min(max(mul_div_floor(target - own, RATE_ONE, target - fee), np.int64(1)), np.int64(RATE_ONE))
@@ -141,20 +163,27 @@ def _best_bid(state, k, side):
 
 @kernel()
 def _charge_fee(state, account, contract, value, k, wallet):
-    """Take the liquidation fee of a filled value, at most what equity is left, and give it to the fund.
+    """Take the liquidation fee of a filled value (settlement currency), at most what equity is left, for the fund.
 
     An isolated position that is flat by now pays from what its pocket returned to the wallet, which held ``wallet``
     before the fill.
     """
+    currency = state.contracts[k].currency
     fee = mul_rate(value, state.contracts[k].fee_liquidation)
     flat = contract >= 0 and state.positions[account, contract].lots == 0
-    left = state.wallets[account, 0] - wallet if flat else _own_equity(state, account, contract)
-    fee = min(fee, max(left, np.int64(0)))
+    left = max(state.wallets[account, 0] - wallet if flat else _own_equity(state, account, contract), np.int64(0))
+    if currency != 0 and in_account_currency(state, currency, fee) > left:
+        fee = mul_div_floor(left, RATE_ONE, max(state.conversion[currency], np.int64(1)))
+    elif currency == 0:
+        fee = min(fee, left)
     if fee <= 0:
         return
-    credit(state, account, -1 if flat else contract, -fee)
-    credit(state, state.meta[M_TRADERS] + OFFSET_FUND, -1, fee)
-    state.accounts[account].fees += fee
+    if flat or contract < 0:
+        credit_in(state, account, currency, -fee)
+    else:
+        credit(state, account, contract, -fee)
+    credit_in(state, state.meta[M_TRADERS] + OFFSET_FUND, currency, fee)
+    state.accounts[account].fees += in_account_currency(state, currency, fee)
     touch(state, account)
 
 
@@ -186,7 +215,6 @@ def sell_to_bids(state, account, contract, k, lots, limit, evaluate):
     """
     held = 1 if state.positions[account, k].lots > 0 else -1
     mark = state.quotes[k].mark
-    tick_value = state.contracts[k].tick_value
     given = np.int64(0)
     while given < lots:
         i = _best_bid(state, k, held)
@@ -198,14 +226,15 @@ def sell_to_bids(state, account, contract, k, lots, limit, evaluate):
             break
         bidder = np.int64(state.bids[i].account)
         free = _free_margin(state, bidder, evaluate) if bidder != account else np.int64(0)
-        lot_margin = mul_rate((price * tick_value) >> 4, state.rate_initial[k])
+        lot_value = in_account_currency(state, state.contracts[k].currency, size_at(state, k, np.int64(1), price))
+        lot_margin = mul_rate(lot_value, state.rate_initial[k])
         can_carry = free // max(lot_margin, np.int64(1)) if free > 0 else np.int64(0)
         room = state.contracts[k].max_lots - abs(state.positions[bidder, k].lots)
         part = min(min(lots - given, np.int64(state.bids[i].lots)), min(can_carry, room))
         if part <= 0:
             state.bids[i].used = 1
             continue
-        value = (price * part * tick_value) >> 4
+        value = value_at(state, k, part, price)
         wallet = state.wallets[account, 0]
         book_trade(state, account, k, -held, part, value)
         book_trade(state, bidder, k, held, part, value)
@@ -219,7 +248,7 @@ def sell_to_bids(state, account, contract, k, lots, limit, evaluate):
         given += part
         _count(state, account, k, part)
         record_event(state, EV_BID_TAKEN, k, account, bidder, held * part, price, value)
-        _charge_fee(state, account, contract, value, k, wallet)
+        _charge_fee(state, account, contract, abs(value), k, wallet)
     return given
 
 
@@ -242,6 +271,8 @@ def finish(state, account, evaluate):
         return np.int64(0)
     if state.accounts[account].positions != 0:
         return np.int64(0)
+    if state.conversion.shape[0] > 1:
+        convert_wallets(state, account)
     cash = state.wallets[account, 0]
     if cash < 0:
         cover(state, account, -1)
@@ -249,6 +280,10 @@ def finish(state, account, evaluate):
     elif state.meta[M_SURPLUS_TO_FUND] != 0 and cash > 0:
         transfer(state, account, fund, cash)
         state.accounts[account].fees += cash
+        for currency in range(1, state.conversion.shape[0]):
+            coins = state.wallets[account, currency]
+            transfer_in(state, account, fund, currency, coins)
+            state.accounts[account].fees += in_account_currency(state, currency, coins)
     return np.int64(0)
 
 
@@ -262,7 +297,7 @@ def sell_to_book(state, account, contract, k, lots, limit):
     filled, value = np.int64(0), np.int64(0)
     for i in range(first, state.meta[M_FILLS]):
         filled += state.fills[i].quantity
-        value += state.fills[i].quantity * state.fills[i].price * state.contracts[k].tick_value
+        value += size_at(state, k, state.fills[i].quantity, np.int64(state.fills[i].price) * 16)
     if filled > 0:
         _count(state, account, k, filled)
         _charge_fee(state, account, contract, value, k, wallet)

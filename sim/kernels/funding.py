@@ -1,4 +1,4 @@
-"""Funding of perpetuals and daily settlement of futures: the payments that time itself causes."""
+"""Funding of perpetuals, daily settlement of futures, expiry: the payments that time itself causes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from sim.kernels.depth import cost_to_fill
 from sim.kernels.events import record_event
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import OFFSET_RESIDUE, credit, value_at
+from sim.kernels.ledger import OFFSET_RESIDUE, credit, credit_in, is_inverse, is_option, value_at
+from sim.kernels.orders import cancel_all
 from sim.kernels.state import (
     BUY,
     EV_FUNDING,
     EV_SETTLED,
+    INVERSE_FUTURE,
+    INVERSE_OPTION,
+    INVERSE_PERPETUAL,
     LINEAR_FUTURE,
     LINEAR_PERPETUAL,
     M_ACCOUNTS,
@@ -21,7 +25,7 @@ from sim.kernels.state import (
     M_TRADERS,
     SELL,
 )
-from sim.kernels.wide import mul_shift_floor
+from sim.kernels.wide import mul_div_floor, mul_shift_floor
 
 
 @kernel()
@@ -53,7 +57,9 @@ def funding_units(state, contract):
 
 @kernel()
 def pay_funding(state, contract):
-    """Longs pay shorts ``value x rate`` (rate > 0); what rounding leaves goes to the residue account."""
+    """Longs pay shorts ``|value| x rate`` (rate > 0); what rounding leaves goes to the residue account."""
+    sign = -1 if is_inverse(state, contract) else 1  # of a long position's value
+    currency = state.contracts[contract].currency
     rate = funding_units(state, contract)
     collected, gross = np.int64(0), np.int64(0)
     residue = state.meta[M_TRADERS] + OFFSET_RESIDUE
@@ -61,12 +67,12 @@ def pay_funding(state, contract):
     for account in range(state.meta[M_ACCOUNTS]):
         lots = state.positions[account, contract].lots
         if lots != 0:
-            amount = mul_shift_floor(value_at(state, contract, lots, mark), rate, 32)
+            amount = mul_shift_floor(sign * value_at(state, contract, lots, mark), rate, 32)
             credit(state, account, contract, -amount)
             collected += amount
             gross += abs(amount)
             touch(state, account)
-    credit(state, residue, -1, collected)
+    credit_in(state, residue, currency, collected)
     state.quotes[contract].funding_rate = rate
     state.quotes[contract].funding_last = state.meta[M_STEP]
     state.quotes[contract].premium_sum = 0.0
@@ -78,21 +84,92 @@ def pay_funding(state, contract):
 def settle(state, contract):
     """Daily variation margin of a future: profit since the last settlement moves from position to cash, exactly.
 
-    The settlement price is the mark rounded to a whole tick, so that the sum over accounts is zero to the unit.
+    The settlement price is the mark rounded to a whole tick, so that the sum over accounts is zero to the unit. (Values
+    of inverse positions are rounded one by one; their costs then sum to what the rounding leaves.)
     """
-    price = (state.quotes[contract].mark + 8) >> 4
-    per_lot = price * state.contracts[contract].tick_value
+    price = max((state.quotes[contract].mark + 8) >> 4, np.int64(1))
+    currency = state.contracts[contract].currency
     gross = np.int64(0)
     for account in range(state.meta[M_ACCOUNTS]):
         lots = state.positions[account, contract].lots
         if lots != 0:
-            amount = lots * per_lot - state.positions[account, contract].cost
+            value = value_at(state, contract, lots, price * 16)
+            amount = value - state.positions[account, contract].cost
             credit(state, account, contract, amount)
-            state.positions[account, contract].cost = lots * per_lot
-            state.accounts[account].booked -= amount  # cost rose by as much: nothing entered or left the account
+            state.positions[account, contract].cost = value
+            state.booked[account, currency] -= amount  # cost rose by as much: nothing entered or left the account
             gross += abs(amount)
     state.quotes[contract].settle_price = price
     record_event(state, EV_SETTLED, contract, -1, 0, price, gross // 2, 0)
+
+
+@kernel()
+def final_value(state, contract, lots):
+    """What signed lots pay at expiry, minor units of the settlement currency, rounded down.
+
+    Futures: their value at the index. Options: the pay-off of K and S, the strike and the index of the underlying,
+    ``lots x payoff x max(0, S - K) / divisor``, of inverse ones ``lots x payoff x max(0, S - K) / (divisor x S)``
+    (puts: K - S).
+    """
+    if not is_option(state, contract):
+        return value_at(state, contract, lots, state.quotes[contract].index)
+    terms = state.contracts[contract]
+    price = state.quotes[terms.reference].index
+    inside = max(terms.option * (price - terms.strike), np.int64(0))
+    divisor = terms.divisor * price if terms.kind == INVERSE_OPTION else terms.divisor
+    return mul_div_floor(lots * terms.payoff, inside, divisor)
+
+
+@kernel()
+def expire_contract(state, contract):
+    """Settle a contract for good: orders go, every position pays its final value and vanishes.
+
+    What rounding leaves of the sum goes to the residue account, so that it is zero to the unit.
+    Mutates orders, positions, wallets, pockets, open interest, the index.
+    """
+    currency = state.contracts[contract].currency
+    residue = state.meta[M_TRADERS] + OFFSET_RESIDUE
+    left, gross = np.int64(0), np.int64(0)
+    for account in range(state.meta[M_ACCOUNTS]):
+        cancel_all(state, account, contract)
+        lots = state.positions[account, contract].lots
+        if lots == 0:
+            continue
+        value = final_value(state, contract, lots)
+        credit(state, account, contract, value - state.positions[account, contract].cost)
+        # the cost is given up for the value: what enters the account is the value
+        state.booked[account, currency] += state.positions[account, contract].cost
+        state.positions[account, contract].cost = 0
+        state.positions[account, contract].lots = 0
+        state.accounts[account].booked_lots -= lots
+        state.accounts[account].positions -= 1
+        pocket = state.positions[account, contract].pocket
+        if pocket > 0:
+            state.positions[account, contract].pocket = 0
+            state.wallets[account, currency] += pocket
+        left -= value
+        gross += abs(value)
+        touch(state, account)
+    credit_in(state, residue, currency, left)
+    state.quotes[contract].open_interest = 0
+    price = state.quotes[state.contracts[contract].reference if is_option(state, contract) else contract].index >> 4
+    state.quotes[contract].settle_price = price
+    record_event(state, EV_SETTLED, contract, -1, 1, price, gross // 2, 0)
+
+
+@kernel()
+def expire_contracts(state):
+    """Settle the contracts whose last step this is."""
+    for contract in range(state.meta[M_CONTRACTS]):
+        if state.contracts[contract].expiry == state.meta[M_STEP]:
+            expire_contract(state, contract)
+
+
+@kernel()
+def expired(state, contract):
+    """True once a contract has settled for good."""
+    last = state.contracts[contract].expiry
+    return last > 0 and state.meta[M_STEP] > last
 
 
 @kernel()
@@ -101,10 +178,14 @@ def time_payments(state):
     step = state.meta[M_STEP]
     for contract in range(state.meta[M_CONTRACTS]):
         table = state.contracts[contract]
-        if table.kind == LINEAR_PERPETUAL and table.funding_interval > 0:
+        perpetual = table.kind == LINEAR_PERPETUAL or table.kind == INVERSE_PERPETUAL
+        future = table.kind == LINEAR_FUTURE or table.kind == INVERSE_FUTURE
+        if perpetual and table.funding_interval > 0:
             state.quotes[contract].premium_sum += premium(state, contract)
             state.quotes[contract].premium_count += 1
             if step % table.funding_interval == 0:
                 pay_funding(state, contract)
-        elif table.kind == LINEAR_FUTURE and table.settle_interval > 0 and step % table.settle_interval == 0:
+        elif (
+            future and table.settle_interval > 0 and step % table.settle_interval == 0 and not expired(state, contract)
+        ):
             settle(state, contract)

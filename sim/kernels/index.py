@@ -2,9 +2,11 @@
 
 With one maintenance rate m for all accounts of a contract, a long is under maintenance iff its bankruptcy price
 ``(cost - cash) / (lots x tick_value)`` exceeds ``mark x (1 - m)``: the order of bankruptcy prices survives every change
-of m and of the mark, so buckets need maintenance only when an account's own cash or position changes. The index does
-not serve accounts that hold several contracts in one pocket, nor those that owe (both stand in ``multi_accounts``),
-nor rules whose rate differs between accounts (``M_INDEX_VALID`` = 0: every account is scanned).
+of m and of the mark, so buckets need maintenance only when an account's own cash or position changes. An inverse
+position is bankrupt at ``lots x tick_value / (cash - cost)``; a long is under maintenance iff that exceeds
+``mark / (1 + m)``. The index does not serve accounts that hold several contracts or other currencies in one pocket, nor those that owe
+(all stand in ``multi_accounts``), nor rules whose rate differs between accounts (``M_INDEX_VALID`` = 0: every account
+is scanned).
 """
 
 from __future__ import annotations
@@ -12,7 +14,14 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.jit import kernel
-from sim.kernels.state import CLOSED, ISOLATED, M_CONTRACTS, M_LAYOUT
+from sim.kernels.state import (
+    CLOSED,
+    INVERSE_FUTURE,
+    INVERSE_PERPETUAL,
+    ISOLATED,
+    M_CONTRACTS,
+    M_LAYOUT,
+)
 
 
 @kernel()
@@ -41,13 +50,29 @@ def bucket_of(state, contract, price_ticks):
 
 
 @kernel()
+def bankruptcy_price(state, contract, lots, cost, cash):
+    """Price in ticks, rounded down, at which a position and its cash are worth nothing.
+
+    An inverse long that has lost more than its value at any price, and an inverse short that no price can ruin, stand
+    at the largest price there is.
+    """
+    kind = state.contracts[contract].kind
+    size = lots * state.contracts[contract].tick_value
+    if kind != INVERSE_PERPETUAL and kind != INVERSE_FUTURE:
+        return (cost - cash) // size
+    left = cash - cost
+    if (left <= 0 and lots > 0) or (left >= 0 and lots < 0):
+        return np.int64(1) << 60
+    return size // left
+
+
+@kernel()
 def _place(state, account, contract, cash):
     """Put the position into the bucket of its bankruptcy price, if it is not there already."""
     position = state.positions[account, contract]
     lots = position.lots
-    # bankruptcy price in ticks, rounded down; the exact test follows the scan
-    price = (position.cost - cash) // (lots * state.contracts[contract].tick_value)
-    row = bucket_of(state, contract, price)
+    # in ticks, rounded down; the exact test follows the scan
+    row = bucket_of(state, contract, bankruptcy_price(state, contract, lots, position.cost, cash))
     size = state.bucket_heads.shape[2]
     side = 0 if lots > 0 else 1
     bucket = row + side * size
@@ -100,13 +125,35 @@ def multi_count(state):
 def owes(state, account):
     """True when an account has a debt and nothing to sell for it.
 
-    That is negative cash in the pocket of a flat position, or in the wallet of a flat account.
+    That is negative cash in the pocket of a flat position, or in a wallet of a flat account.
     """
     if state.meta[M_LAYOUT] == ISOLATED:
         for contract in range(state.meta[M_CONTRACTS]):
             if state.positions[account, contract].lots == 0 and state.positions[account, contract].pocket < 0:
                 return True
-    return state.accounts[account].positions == 0 and state.wallets[account, 0] < 0
+    if state.accounts[account].positions != 0:
+        return False
+    for currency in range(state.wallets.shape[1]):
+        if state.wallets[account, currency] < 0:
+            return True
+    return False
+
+
+@kernel()
+def _beside(state, account):
+    """True when more than one position and the account currency make a cross account's equity."""
+    held = state.accounts[account].positions
+    if held > 1:
+        return True
+    if state.wallets.shape[1] == 1 or held == 0:
+        return False
+    for currency in range(1, state.wallets.shape[1]):
+        if state.wallets[account, currency] != 0:
+            return True
+    for contract in range(state.meta[M_CONTRACTS]):
+        if state.positions[account, contract].lots != 0 and state.contracts[contract].currency != 0:
+            return True
+    return False
 
 
 @kernel()
@@ -128,7 +175,7 @@ def touch(state, account):
             _place(state, account, 0, state.positions[account, 0].pocket if isolated else state.wallets[account, 0])
             _set_multi(state, account, False)
         return
-    several = not isolated and record.positions > 1
+    several = not isolated and _beside(state, account)
     for contract in range(contracts):
         if state.positions[account, contract].lots == 0 or not listed or several:
             _unlink(state, account, contract)

@@ -72,15 +72,17 @@ LIMIT_NONE, LIMIT_BANKRUPTCY, LIMIT_BAND = 0, 1, 2
     EV_FUND_PAID,  # a: paid by the insurance fund
     EV_SOCIALISED,  # a: shared among winners
     EV_FUNDING,  # a: funding rate in 2**-32, b: gross paid
-    EV_SETTLED,  # a: settlement price (ticks), b: gross variation margin
+    EV_SETTLED,  # a: settlement price (ticks), b: gross variation margin; reason 1: for good, at expiry
     EV_EXPIRED,  # resting order expired; a: order id
     EV_SCRIPT,  # scripted event; reason: its number
     EV_STP,  # self-trade prevented; a: resting order id, b: lots
     EV_CLOSED,  # account closed
-) = range(15)
+    EV_CONVERTED,  # fund takes a: minor units of currency `reason` (negative: gives them) for b: account currency
+) = range(16)
 EVENT_NAMES = (
     "refused", "margin_call", "call_met", "liquidation", "takeover", "bid_taken", "bankrupt", "fund_paid",
     "socialised_loss", "funding", "settlement", "order_expired", "scripted", "self_trade_prevented", "account_closed",
+    "collateral_converted",
 )  # fmt: skip
 
 # Reason codes of refusals
@@ -97,10 +99,13 @@ EVENT_NAMES = (
     R_FOK,
     R_HALTED,
     R_MESSAGE,
-) = range(12)
+    R_EXPIRED,
+    R_UNCOVERED,  # spot: not enough cash to buy, or coins to sell
+) = range(14)
 REASON_NAMES = (
     "accepted", "initial_margin", "price_band", "lot_size", "position_limit", "account_closed", "unknown_order",
     "post_only_would_cross", "reduce_only_would_increase", "fill_or_kill", "halted", "bad_message",
+    "contract_expired", "not_covered",
 )  # fmt: skip
 
 # Integer scalars of the market (``state.meta``)
@@ -145,7 +150,6 @@ REASON_NAMES = (
     M_FUND_PAID,
     M_SOCIALISED,
     M_TOPUPS,  # minor units deposited to meet calls
-    M_NET_DEPOSITS,  # deposits less withdrawals of all accounts, minor units (currency 0)
     M_REFUSALS,
     M_EVENT_SEQ,  # number of the next liquidation, used as cause reference of forced orders
     M_STATUS,  # 0, or the code of an error found inside a kernel
@@ -169,7 +173,7 @@ REASON_NAMES = (
     M_ROUNDS,  # liquidation rounds of the last step
     M_SCRIPTED,  # scripted events that have happened
     M_LIQUIDATING,  # accounts whose liquidation carries over to the next step
-) = range(64)
+) = range(63)
 META_SIZE = 96
 
 # Status codes (``M_STATUS``)
@@ -279,6 +283,18 @@ CONTRACT = np.dtype(
         ("ema_alpha", "f8"),  # per step, for MARK_EMA and the basis average of MARK_INDEX_MEDIAN
         ("variance_fast_alpha", "f8"),  # per step
         ("variance_slow_alpha", "f8"),
+        ("base_currency", "i4"),  # spot: the currency that is bought
+        ("option", "i4"),  # CALL, PUT, 0: none
+        ("base_lot", "i8"),  # spot: minor units of the base currency per lot
+        ("reference", "i8"),  # contract whose index is the price of the underlying
+        ("expiry", "i8"),  # step at whose end the contract settles for good, 0: never
+        ("strike", "i8"),  # options: sub-ticks of the reference contract
+        ("payoff", "i8"),  # options: pay-off = lots x payoff x (S - K) / divisor, inverse: / (divisor x S)
+        ("divisor", "i8"),
+        ("years_per_step", "f8"),
+        ("volatility", "f8"),  # options: implied volatility at which they are marked
+        ("premium_scale", "f8"),  # options: sub-ticks per sub-tick of the reference; inverse: per coin
+        ("interest_rate", "f8"),  # per year
     ],
     align=True,
 )
@@ -329,11 +345,9 @@ ACCOUNT = np.dtype(
         ("messages", "i4"),  # messages of this step
         ("message_head", "i4"),  # its first message that has no place in the arrival order yet
         ("message_tail", "i4"),
-        ("deposits", "i8"),  # net, minor units
         ("liquidated", "i8"),  # lots, ever
         ("fees", "i8"),  # paid, minor units
         ("outside", "i8"),  # cash outside the exchange that can meet calls, minor units
-        ("booked", "i8"),  # audit: sum of all entries, must equal wallet + pockets - costs
         ("booked_lots", "i8"),  # audit: sum of all lots traded, must equal the sum of positions
     ],
     align=True,
@@ -425,6 +439,12 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("py_requirement", np.int64, 3),  # [A, C + 1, 2]: requirements of a NumPy rule; column C is the account's total
     ("multi_accounts", np.int32, 1),  # [A] accounts outside the index (several contracts)
     ("multi_where", np.int32, 1),  # [A] position in multi_accounts, -1
+    ("booked", np.int64, 2),  # [A, K] audit: sum of all entries, must equal wallet + pockets - costs
+    ("deposits", np.int64, 2),  # [A, K] deposits less withdrawals, minor units
+    ("net_deposits", np.int64, 1),  # [K] the same, of all accounts
+    ("conversion", np.int64, 1),  # [K] minor units of currency 0 per minor unit, 2**-32; recomputed at every mark
+    ("haircut", np.int64, 1),  # [K] 2**-32 of the value of a currency that does not count as collateral
+    ("exchange", np.int64, 2),  # [K, 4]: where the conversion comes from, see XR_*
 )
 
 # Which requirement is asked for
@@ -434,6 +454,9 @@ INITIAL, MAINTENANCE = 0, 1
 PI_KIND, PI_FIRST, PI_COUNT, PI_CONTRACT, PI_PERIOD, PI_WAKE_ROWS, PI_WAKE_STARTS, PI_STREAM = range(8)
 # Integers of a scripted flow (``state.flows``)
 SF_CONTRACT, SF_SIDE, SF_LOTS, SF_START, SF_STEPS, SF_NUMBER = range(6)
+# Where the rate of a currency comes from (``state.exchange``): price x XR_TIMES / XR_OVER, or XR_TIMES / (price x
+# XR_OVER) with XR_MODE -1; the price is the mark of a spot contract, the index of any other
+XR_CONTRACT, XR_TIMES, XR_OVER, XR_MODE = range(4)
 
 FIELD_NAMES = tuple(name for name, _, _ in FIELDS)
 # Arrays that kernels may replace by larger ones

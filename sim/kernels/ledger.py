@@ -1,8 +1,14 @@
 """The ledger: positions, cash, pockets, reserves. Integers only; every entry is booked with both signs.
 
-A fill moves one integer value ``v = ticks x lots x tick_value``: the buyer's cost rises by v, the seller's falls by v.
+A fill moves one integer value, computed once. Linear: ``v = ticks x lots x tick_value``, the buyer's cost rises by v,
+the seller's falls by v. Inverse: ``v = round(lots x tick_value / ticks)`` coins, the buyer's cost *falls* by v, so that
+a long gains when the price rises: throughout, the value of a fill is signed as the buyer's cost changes, and the value
+at mark of a long inverse position is negative. Options: v is paid in cash and the cost stays zero. Spot: v is paid in
+the quote currency for coins of the base currency; nothing is held as a position.
+
 Closing a part releases ``floor(cost x closed / |lots|)`` and the profit so realised moves to cash; closing all releases
-the rest, so no unit is ever lost to rounding.
+the rest, so no unit is ever lost to rounding. Every entry is in the settlement currency of its contract; currency 0 is
+the account currency, in which equity and requirements stand.
 """
 
 from __future__ import annotations
@@ -13,17 +19,21 @@ from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.state import (
     BUY,
+    INVERSE_FUTURE,
+    INVERSE_PERPETUAL,
     ISOLATED,
+    LINEAR_OPTION,
     M_CONTRACTS,
     M_LAYOUT,
     M_LEDGER_FLOW,
-    M_NET_DEPOSITS,
     M_PUBLISHED,
     M_RISK_SLOTS,
     M_STEP,
     M_TRADERS,
+    RATE_ONE,
+    SPOT,
 )
-from sim.kernels.wide import mul_div_floor, mul_rate
+from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
 
 OFFSET_FUND, OFFSET_FEES, OFFSET_RESIDUE, OFFSET_SCRIPT = 0, 1, 2, 3
 
@@ -43,24 +53,97 @@ def maintenance_row(state):
 
 
 @kernel()
+def is_inverse(state, contract):
+    """True for contracts whose value is lots x tick_value / price."""
+    kind = state.contracts[contract].kind
+    return kind == INVERSE_PERPETUAL or kind == INVERSE_FUTURE
+
+
+@kernel()
+def is_option(state, contract):
+    """True for options, whose premium is paid in cash."""
+    return state.contracts[contract].kind >= LINEAR_OPTION
+
+
+@kernel()
 def value_at(state, contract, lots, mark):
-    """Value in minor units of signed lots at a mark in sub-ticks (floor)."""
+    """Value of signed lots at a price in sub-ticks, minor units of the settlement currency; the one rule of values.
+
+    Linear: rounded down. Inverse: ``-round(lots x tick_value / price)``, halves up, negative for a long.
+    """
+    if is_inverse(state, contract):
+        coins = lots * state.contracts[contract].tick_value * 16
+        return -((2 * coins + mark) // (2 * mark))
     return (lots * mark * state.contracts[contract].tick_value) >> 4
 
 
 @kernel()
+def size_at(state, contract, lots, mark):
+    """Absolute value of a number of lots >= 0 at a price in sub-ticks, minor units of the settlement currency."""
+    return abs(value_at(state, contract, lots, mark))
+
+
+@kernel()
+def in_account_currency(state, currency, amount):
+    """An amount >= 0 that is owed or required, in minor units of the account currency, rounded up."""
+    return amount if currency == 0 else mul_rate(amount, state.conversion[currency])
+
+
+@kernel()
+def worth(state, currency, amount):
+    """What an amount of another currency counts for in equity: less its haircut where it is positive, rounded down."""
+    if amount > 0:
+        amount = mul_shift_floor(amount, RATE_ONE - state.haircut[currency], 32)
+    return mul_shift_floor(amount, state.conversion[currency], 32)
+
+
+@kernel()
+def notional_of(state, contract, lots):
+    """Value at mark of a number of lots >= 0 in the account currency; zero for spot, which is covered by cash."""
+    if state.contracts[contract].kind == SPOT:
+        return np.int64(0)
+    value = size_at(state, contract, lots, state.quotes[contract].mark)
+    return in_account_currency(state, state.contracts[contract].currency, value)
+
+
+@kernel()
 def unrealised(state, account, contract):
-    """Value at mark less cost of one position, minor units."""
+    """Value at mark less cost of one position, minor units of the settlement currency."""
     position = state.positions[account, contract]
     if position.lots == 0:
         return np.int64(0)
-    mark = state.quotes[contract].mark
-    return ((position.lots * mark * state.contracts[contract].tick_value) >> 4) - position.cost
+    return value_at(state, contract, position.lots, state.quotes[contract].mark) - position.cost
+
+
+@kernel()
+def currency_equity(state, account, currency):
+    """Wallet, pockets and unrealised profit of an account in one currency, its minor units."""
+    total = state.wallets[account, currency]
+    for contract in range(state.meta[M_CONTRACTS]):
+        if state.contracts[contract].currency == currency:
+            total += state.positions[account, contract].pocket + unrealised(state, account, contract)
+    return total
+
+
+@kernel()
+def _equity_of_all(state, account):
+    """Equity of an account that may hold several currencies."""
+    total = currency_equity(state, account, 0)
+    for currency in range(1, state.conversion.shape[0]):
+        amount = currency_equity(state, account, currency)
+        if amount != 0:
+            total += worth(state, currency, amount)
+    return total
 
 
 @kernel()
 def equity(state, account):
-    """Wallet, pockets and unrealised profit of an account, minor units."""
+    """Wallet, pockets and unrealised profit of an account, minor units of the account currency.
+
+    Other currencies count at their conversion, less the haircut where they are positive.
+    """
+    if state.conversion.shape[0] > 1:
+        return _equity_of_all(state, account)
     total = state.wallets[account, 0]
     for contract in range(state.meta[M_CONTRACTS]):
         total += state.positions[account, contract].pocket + unrealised(state, account, contract)
@@ -75,34 +158,46 @@ def position_equity(state, account, contract):
 
 @kernel()
 def notional(state, account):
-    """Sum of absolute position values at mark, minor units."""
+    """Sum of absolute position values at mark, minor units of the account currency."""
     total = np.int64(0)
     for contract in range(state.meta[M_CONTRACTS]):
         lots = state.positions[account, contract].lots
         if lots != 0:
-            total += value_at(state, contract, abs(lots), state.quotes[contract].mark)
+            total += notional_of(state, contract, abs(lots))
     return total
 
 
 @kernel()
-def deposit(state, account, amount):
+def deposit_in(state, account, currency, amount):
     """Move cash from outside into a wallet (negative: withdrawal). Mutates wallets, deposits, the index."""
-    state.wallets[account, 0] += amount
-    state.accounts[account].booked += amount
-    state.accounts[account].deposits += amount
-    state.meta[M_NET_DEPOSITS] += amount
+    state.wallets[account, currency] += amount
+    state.booked[account, currency] += amount
+    state.deposits[account, currency] += amount
+    state.net_deposits[currency] += amount
     touch(state, account)
 
 
 @kernel()
-def transfer(state, payer, payee, amount):
+def deposit(state, account, amount):
+    """Move cash of the account currency from outside into a wallet (see :func:`deposit_in`)."""
+    deposit_in(state, account, 0, amount)
+
+
+@kernel()
+def transfer_in(state, payer, payee, currency, amount):
     """Move cash between two wallets. Mutates wallets and the index."""
-    state.wallets[payer, 0] -= amount
-    state.wallets[payee, 0] += amount
-    state.accounts[payer].booked -= amount
-    state.accounts[payee].booked += amount
+    state.wallets[payer, currency] -= amount
+    state.wallets[payee, currency] += amount
+    state.booked[payer, currency] -= amount
+    state.booked[payee, currency] += amount
     touch(state, payer)
     touch(state, payee)
+
+
+@kernel()
+def transfer(state, payer, payee, amount):
+    """Move cash of the account currency between two wallets. Mutates wallets and the index."""
+    transfer_in(state, payer, payee, 0, amount)
 
 
 @kernel()
@@ -124,18 +219,31 @@ def reserve(state, account, contract, side, lots, loss_per_lot):
 
 @kernel()
 def _open(state, account, contract, side, lots, value):
-    """Enlarge a position (or open one): cost takes the value; isolated margin moves from the wallet to the pocket."""
+    """Enlarge a position (or open one): cost takes the value; isolated margin moves from the wallet to the pocket.
+
+    Of an option the wallet pays or receives the value; with isolated pockets the premium that a seller receives moves
+    into the pocket with the margin, and a buyer, who can lose no more, needs none.
+    """
+    currency = state.contracts[contract].currency
+    option = is_option(state, contract)
     state.positions[account, contract].lots += side * lots
-    state.positions[account, contract].cost += side * value
+    if option:
+        state.wallets[account, currency] -= side * value
+    else:
+        state.positions[account, contract].cost += side * value
     if state.meta[M_LAYOUT] == ISOLATED and account < state.meta[M_TRADERS]:
-        margin = min(mul_rate(value, state.rate_initial[contract]), max(state.wallets[account, 0], np.int64(0)))
-        state.wallets[account, 0] -= margin
+        wanted = mul_rate(abs(value), state.rate_initial[contract])
+        if option:
+            wanted = wanted + value if side != BUY else np.int64(0)
+        margin = min(wanted, max(state.wallets[account, currency], np.int64(0)))
+        state.wallets[account, currency] -= margin
         state.positions[account, contract].pocket += margin
 
 
 @kernel()
 def _close(state, account, contract, side, lots, value):
     """Reduce a position by ``lots`` (at most what is held): the released profit moves to cash."""
+    currency = state.contracts[contract].currency
     held = abs(state.positions[account, contract].lots)
     cost = state.positions[account, contract].cost
     pocket = state.positions[account, contract].pocket
@@ -153,22 +261,37 @@ def _close(state, account, contract, side, lots, value):
         state.positions[account, contract].pocket = pocket - share
         back = share + profit
         if back >= 0:
-            state.wallets[account, 0] += back
+            state.wallets[account, currency] += back
         else:
             state.positions[account, contract].pocket += back
     else:
-        state.wallets[account, 0] += profit
+        state.wallets[account, currency] += profit
+
+
+@kernel()
+def _exchange_spot(state, account, contract, side, lots, value):
+    """Pay ``value`` of the quote currency for coins of the base currency, or the other way."""
+    coins = side * lots * state.contracts[contract].base_lot
+    base = state.contracts[contract].base_currency
+    quote = state.contracts[contract].currency
+    state.wallets[account, quote] -= side * value
+    state.booked[account, quote] -= side * value
+    state.wallets[account, base] += coins
+    state.booked[account, base] += coins
 
 
 @kernel()
 def book_trade(state, account, contract, side, lots, value):
-    """Book one side of a trade: ``lots`` bought or sold for ``value`` minor units in total.
+    """Book one side of a trade: ``lots`` bought or sold for ``value`` minor units in total, signed as a buyer's cost.
 
-    A trade through zero splits the value: ``floor(value x closed / lots)`` closes, the rest opens.
-    Mutates position, wallet, open interest and the bankruptcy-price index.
+    A trade through zero splits the value: ``floor(|value| x closed / lots)`` closes, the rest opens.
+    Mutates position, wallet, open interest and the audit sums; the caller touches the bankruptcy-price index.
     """
+    if state.contracts[contract].kind == SPOT:
+        _exchange_spot(state, account, contract, side, lots, value)
+        return
     before = state.positions[account, contract].lots
-    state.accounts[account].booked -= side * value
+    state.booked[account, state.contracts[contract].currency] -= side * value
     state.accounts[account].booked_lots += side * lots
     if before * side >= 0:
         _open(state, account, contract, side, lots, value)
@@ -177,7 +300,9 @@ def book_trade(state, account, contract, side, lots, value):
         if lots <= held:
             _close(state, account, contract, side, lots, value)
         else:
-            part = mul_div_floor(value, held, lots)
+            part = mul_div_floor(abs(value), held, lots)
+            if value < 0:
+                part = -part
             _close(state, account, contract, side, held, part)
             _open(state, account, contract, side, lots - held, value - part)
     after = state.positions[account, contract].lots
@@ -189,27 +314,40 @@ def book_trade(state, account, contract, side, lots, value):
 
 
 @kernel()
-def credit(state, account, contract, amount):
-    """Book cash from another account or from time itself to a position's cash, or to the wallet (contract -1).
-
-    The pocket is meant when the layout is isolated and the account is a trader's, else the wallet. The caller books the
-    other side and touches the index. Mutates wallet or pocket, and the audit sum.
-    """
-    if contract >= 0 and state.meta[M_LAYOUT] == ISOLATED and account < state.meta[M_TRADERS]:
-        state.positions[account, contract].pocket += amount
-    else:
-        state.wallets[account, 0] += amount
-    state.accounts[account].booked += amount
+def credit_in(state, account, currency, amount):
+    """Book cash of a currency to a wallet. The caller books the other side and touches the index."""
+    state.wallets[account, currency] += amount
+    state.booked[account, currency] += amount
 
 
 @kernel()
-def charge(state, account, payee, amount):
+def credit(state, account, contract, amount):
+    """Book cash from another account or from time itself to a position's cash, or to the wallet (contract -1).
+
+    The pocket is meant when the layout is isolated and the account is a trader's, else the wallet, in the settlement
+    currency (contract -1: the account currency). The caller books the other side and touches the index. Mutates wallet
+    or pocket, and the audit sum.
+    """
+    if contract < 0:
+        credit_in(state, account, 0, amount)
+        return
+    currency = state.contracts[contract].currency
+    if state.meta[M_LAYOUT] == ISOLATED and account < state.meta[M_TRADERS]:
+        state.positions[account, contract].pocket += amount
+        state.booked[account, currency] += amount
+    else:
+        credit_in(state, account, currency, amount)
+
+
+@kernel()
+def charge(state, account, payee, currency, amount):
     """Take a fee from an account's wallet. Mutates wallets and ``fees``; the caller touches the index."""
-    state.wallets[account, 0] -= amount
-    state.wallets[payee, 0] += amount
-    state.accounts[account].booked -= amount
-    state.accounts[payee].booked += amount
-    state.accounts[account].fees += amount
+    credit_in(state, account, currency, -amount)
+    credit_in(state, payee, currency, amount)
+    fee = (
+        in_account_currency(state, currency, amount) if amount >= 0 else -in_account_currency(state, currency, -amount)
+    )
+    state.accounts[account].fees += fee
 
 
 @kernel()
@@ -225,16 +363,17 @@ def apply_fill(state, contract, maker, taker, taker_side, quantity, price):
         quantity: lots.
         price: ticks.
     """
-    value = price * quantity * state.contracts[contract].tick_value
+    value = value_at(state, contract, quantity, price * 16)
     book_trade(state, taker, contract, taker_side, quantity, value)
     book_trade(state, maker, contract, -taker_side, quantity, value)
     fees_account = state.meta[M_TRADERS] + OFFSET_FEES
+    currency = state.contracts[contract].currency
     taker_rate = state.contracts[contract].fee_taker
     maker_rate = state.contracts[contract].fee_maker
     if taker_rate != 0 and taker < state.meta[M_TRADERS]:
-        charge(state, taker, fees_account, mul_rate(value, taker_rate))
+        charge(state, taker, fees_account, currency, mul_rate(abs(value), taker_rate))
     if maker_rate != 0 and maker < state.meta[M_TRADERS]:
-        charge(state, maker, fees_account, mul_rate(value, maker_rate))
+        charge(state, maker, fees_account, currency, mul_rate(abs(value), maker_rate))
     state.meta[M_LEDGER_FLOW] += quantity
     touch(state, taker)
     touch(state, maker)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.black76 import black76
 from sim.kernels.jit import kernel
-from sim.kernels.realmath import ln
+from sim.kernels.ledger import is_option
+from sim.kernels.realmath import exp, ln
 from sim.kernels.state import (
+    INVERSE_OPTION,
     M_CONTRACTS,
     M_HISTORY,
     M_MARK_RULE,
@@ -18,7 +21,14 @@ from sim.kernels.state import (
     MARK_EMA,
     MARK_INDEX_MEDIAN,
     MARK_LAST,
+    RATE_ONE,
+    SPOT,
+    XR_CONTRACT,
+    XR_MODE,
+    XR_OVER,
+    XR_TIMES,
 )
+from sim.kernels.wide import mul_div_floor
 
 
 @kernel()
@@ -46,12 +56,53 @@ def _median(a, b, c):
 
 
 @kernel()
+def option_index(state, contract):
+    """Black-76 value of an option on the index of its underlying at its volatility, sub-ticks, at least one."""
+    terms = state.contracts[contract]
+    years = max(terms.expiry - state.meta[M_STEP], 0) * terms.years_per_step
+    spot = np.float64(state.quotes[terms.reference].index)
+    forward = spot * exp(terms.interest_rate * years)
+    value = black76(np.float64(terms.option), forward, np.float64(terms.strike), years, terms.volatility)
+    if terms.kind == INVERSE_OPTION:
+        value /= forward
+    else:
+        value *= exp(-terms.interest_rate * years)
+    return min(max(_round(value * terms.premium_scale), np.int64(1)), terms.max_price * 16)
+
+
+@kernel()
+def set_option_indexes(state):
+    """Put the model value of every option where the indexes stand. Mutates quotes."""
+    for contract in range(state.meta[M_CONTRACTS]):
+        if is_option(state, contract):
+            state.quotes[contract].index = option_index(state, contract)
+
+
+@kernel()
+def set_conversions(state):
+    """Read the rates of the other currencies from the marks and indexes of this moment. Mutates ``conversion``."""
+    for currency in range(1, state.conversion.shape[0]):
+        rule = state.exchange[currency]
+        contract = rule[XR_CONTRACT]
+        price = state.quotes[contract].index
+        if state.contracts[contract].kind == SPOT:
+            price = state.quotes[contract].mark
+        if rule[XR_MODE] > 0:
+            state.conversion[currency] = mul_div_floor(price * rule[XR_TIMES], RATE_ONE, rule[XR_OVER])
+        else:
+            state.conversion[currency] = mul_div_floor(rule[XR_TIMES], RATE_ONE, price * rule[XR_OVER])
+
+
+@kernel()
 def mark_of(state, contract):
     """Mark in sub-ticks by the market's rule; never below one sub-tick.
 
     ``last``, ``mid``, ``ema`` of the mid, or ``index_median``: the median of the index grown by the last funding rate,
-    of the index plus the average basis, and of the last trade (Binance, mark price of USD-margined contracts).
+    of the index plus the average basis, and of the last trade (Binance, mark price of USD-margined contracts). Options
+    are marked at their model value, as venues mark them, whatever the rule.
     """
+    if is_option(state, contract):
+        return state.quotes[contract].index
     quote = state.quotes[contract]
     rule = state.meta[M_MARK_RULE]
     mid = mid_of(state, contract)
@@ -80,6 +131,8 @@ def set_marks(state):
     for contract in range(state.meta[M_CONTRACTS]):
         state.quotes[contract].mid = mid_of(state, contract)
         state.quotes[contract].mark = mark_of(state, contract)
+    if state.conversion.shape[0] > 1:
+        set_conversions(state)
 
 
 @kernel()

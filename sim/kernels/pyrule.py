@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.kernels.admission import prepare, refuse, reserve_message, within_limit
+from sim.kernels.admission import limit_reached, prepare, refuse, reserve_message
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import equity
 from sim.kernels.state import (
@@ -21,7 +21,6 @@ from sim.kernels.state import (
     M_TRADERS,
     OK,
     R_MARGIN,
-    R_POSITION_LIMIT,
     REDUCE_ONLY,
     REQUIREMENT,
 )
@@ -56,9 +55,10 @@ def begin_wave(state, wave):
             continue
         reserve_message(state, i, 1)
         account, contract = np.int64(state.messages[i].account), np.int64(state.messages[i].contract)
-        if not within_limit(state, account, contract, np.int64(state.messages[i].side)):
+        reason = limit_reached(state, account, contract, np.int64(state.messages[i].side))
+        if reason != OK:
             reserve_message(state, i, -1)
-            state.messages[i].pad = R_POSITION_LIMIT
+            state.messages[i].pad = reason
             continue
         state.messages[i].accepted = 2  # reserved, margin not decided
     return found

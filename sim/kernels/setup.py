@@ -7,7 +7,16 @@ import numpy as np
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import normal4, uniform4
-from sim.kernels.ledger import OFFSET_SCRIPT, book_trade, deposit, maintenance_row
+from sim.kernels.ledger import (
+    OFFSET_SCRIPT,
+    book_trade,
+    deposit_in,
+    is_option,
+    maintenance_row,
+    notional_of,
+    size_at,
+    value_at,
+)
 from sim.kernels.realmath import exp, ln
 from sim.kernels.state import (
     CROSS,
@@ -63,7 +72,7 @@ def seed_positions(state, first, count, contract, lots_long, lots_short, low, hi
     """
     seed, step = state.meta[M_SEED], state.meta[M_STEP]
     script = state.meta[M_TRADERS] + OFFSET_SCRIPT
-    tick_value = state.contracts[contract].tick_value
+    currency = state.contracts[contract].currency
     mark = state.quotes[contract].mark
     rate = state.rate_maintenance[maintenance_row(state), contract]
     total = lots_long + lots_short
@@ -89,25 +98,25 @@ def seed_positions(state, first, count, contract, lots_long, lots_short, low, hi
             continue
         leverage = exp(ln(low) + u[1] * (ln(high) - ln(low)))
         entry = max(np.int64(np.floor(mark / 16.0 * exp(spread * z[0]) + 0.5)), np.int64(1))
-        value = entry * lots * tick_value
-        at_mark = (side * lots * mark * tick_value) >> 4
-        collateral = np.int64(np.floor(value / leverage))
+        value = value_at(state, contract, lots, entry * 16)  # signed as a buyer's cost
+        at_mark = value_at(state, contract, side * lots, mark)
+        collateral = np.int64(np.floor(abs(value) / leverage))
         # who entered so badly that the position would be gone at once has no position to give
         if collateral + at_mark - side * value < mul_rate(abs(at_mark), rate) * 6 // 5:
             continue
-        own = state.wallets[account, 0]
+        own = state.wallets[account, currency]
         book_trade(state, account, contract, side, lots, value)
         book_trade(state, script, contract, -side, lots, value)
         state.meta[M_FLOW] += lots
         state.meta[M_LEDGER_FLOW] += lots
         wanted = collateral
         if state.meta[M_LAYOUT] == ISOLATED:
-            own = state.wallets[account, 0] + state.positions[account, contract].pocket
-        deposit(state, account, wanted - own)
+            own = state.wallets[account, currency] + state.positions[account, contract].pocket
+        deposit_in(state, account, currency, wanted - own)
         if state.meta[M_LAYOUT] == ISOLATED:
             # the position's collateral is what was just brought in
-            moved = state.wallets[account, 0]
-            state.wallets[account, 0] -= moved
+            moved = state.wallets[account, currency]
+            state.wallets[account, currency] -= moved
             state.positions[account, contract].pocket += moved
         touch(state, account)
         if side == 1:
@@ -119,20 +128,38 @@ def seed_positions(state, first, count, contract, lots_long, lots_short, low, hi
 
 @kernel()
 def settle_all(state):
-    """Settle every position to the mark rounded to a whole tick: cost becomes value, profit becomes cash. Zero-sum."""
+    """Settle every position to the mark rounded to a whole tick: cost becomes value, profit becomes cash.
+
+    Options have no cost and stay as they are.
+    """
     isolated = state.meta[M_LAYOUT] == ISOLATED
     for contract in range(state.meta[M_CONTRACTS]):
-        per_lot = ((state.quotes[contract].mark + 8) >> 4) * state.contracts[contract].tick_value
+        if is_option(state, contract):
+            continue
+        price = max((state.quotes[contract].mark + 8) >> 4, np.int64(1)) * 16
+        currency = state.contracts[contract].currency
         for account in range(state.meta[M_ACCOUNTS]):
             lots = state.positions[account, contract].lots
             if lots == 0:
                 continue
-            profit = lots * per_lot - state.positions[account, contract].cost
+            profit = value_at(state, contract, lots, price) - state.positions[account, contract].cost
             state.positions[account, contract].cost += profit
             if isolated and account < state.meta[M_TRADERS]:
                 state.positions[account, contract].pocket += profit
             else:
-                state.wallets[account, 0] += profit
+                state.wallets[account, currency] += profit
+
+
+@kernel()
+def _margin_to_pocket(state, account, contract):
+    """What a position takes of its account's cash when pockets are split: initial margin, and a short option's value."""
+    lots = state.positions[account, contract].lots
+    if lots == 0:
+        return np.int64(0)
+    margin = mul_rate(notional_of(state, contract, abs(lots)), state.rate_initial[contract])
+    if is_option(state, contract):
+        margin = margin + size_at(state, contract, -lots, state.quotes[contract].mark) if lots < 0 else np.int64(0)
+    return margin
 
 
 @kernel()
@@ -158,18 +185,16 @@ def change_layout(state, layout):
             continue
         total = np.int64(0)
         for contract in range(contracts):
-            lots = abs(state.positions[account, contract].lots)
-            value = (lots * state.quotes[contract].mark * state.contracts[contract].tick_value) >> 4
-            total += mul_rate(value, state.rate_initial[contract])
+            total += _margin_to_pocket(state, account, contract)
         if total <= 0:
             continue
         cash, left = state.wallets[account, 0], total
         for contract in range(contracts):
-            lots = abs(state.positions[account, contract].lots)
-            if lots == 0:
+            if state.positions[account, contract].lots == 0:
                 continue
-            value = (lots * state.quotes[contract].mark * state.contracts[contract].tick_value) >> 4
-            margin = mul_rate(value, state.rate_initial[contract])
+            margin = _margin_to_pocket(state, account, contract)
+            if left <= 0:
+                break
             part = cash if margin == left else mul_div_floor(cash, margin, left)
             state.positions[account, contract].pocket += part
             state.wallets[account, 0] -= part

@@ -38,6 +38,7 @@ from sim.kernels.layout import (
     POPULATION_STATE,
     POPULATIONS_MAX,
     PUBLISHERS_MAX,
+    RATE_ONE,
     REC_CONTRACT,
     REC_GLOBAL,
     SCENARIOS_MAX,
@@ -401,6 +402,12 @@ def allocate(
         "py_requirement": (accounts, contracts + 1, 2),
         "multi_accounts": (accounts,),
         "multi_where": (accounts,),
+        "booked": (accounts, currencies),
+        "deposits": (accounts, currencies),
+        "net_deposits": (currencies,),
+        "conversion": (currencies,),
+        "haircut": (currencies,),
+        "exchange": (currencies, 4),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
     orders = arrays["orders"]
@@ -428,6 +435,7 @@ def allocate(
     table["population"] = -1
     arrays["model_scale"][:] = 1.0
     arrays["activity"][:] = 1.0
+    arrays["conversion"][0] = RATE_ONE
     meta = arrays["meta"]
     meta[M_TRADERS] = traders
     meta[M_ACCOUNTS] = accounts

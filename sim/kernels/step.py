@@ -7,10 +7,10 @@ import numpy as np
 from sim.kernels.admission import admit, arrival_order
 from sim.kernels.book import expire
 from sim.kernels.clearing import clear
-from sim.kernels.funding import time_payments
+from sim.kernels.funding import expire_contracts, time_payments
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import OFFSET_FUND, OFFSET_SCRIPT
-from sim.kernels.marks import close_marks, note_marks, set_marks
+from sim.kernels.marks import close_marks, note_marks, set_marks, set_option_indexes
 from sim.kernels.match import match_batch
 from sim.kernels.messages import push
 from sim.kernels.record import record_step
@@ -49,6 +49,7 @@ from sim.kernels.state import (
     SF_SIDE,
     SF_START,
     SF_STEPS,
+    SPOT,
     WITH_EVALUATOR,
 )
 
@@ -81,6 +82,7 @@ def begin(state):
             volume = state.quotes[contract].volume
             state.quotes[contract].volume_day = volume - state.quotes[contract].volume_day_start
             state.quotes[contract].volume_day_start = volume
+    set_option_indexes(state)
     expire(state, step)
     time_payments(state)
 
@@ -116,7 +118,8 @@ def house_messages(state):
 
 @kernel(WITH_EVALUATOR)
 def record(state, evaluate):
-    """Phase 8, record: averages move to the end of the step, the row is written when due."""
+    """Phase 8, record: contracts that end settle, averages move to the end of the step, the row is written when due."""
+    expire_contracts(state)
     close_marks(state)
     if state.meta[M_STEP] % state.meta[M_RECORD_EVERY] == 0:
         record_step(state, evaluate)
@@ -127,8 +130,9 @@ def announce(state):
     """Put the active model's rates in force for new orders and into the ring of maintenance rates."""
     row = state.meta[M_STEP] % state.meta[M_RISK_SLOTS]
     for contract in range(state.meta[M_CONTRACTS]):
-        state.rate_initial[contract] = state.model_rates[0, contract, 0]
-        state.rate_maintenance[row, contract] = state.model_rates[0, contract, 1]
+        margined = state.contracts[contract].kind != SPOT  # spot is covered by cash and coins
+        state.rate_initial[contract] = state.model_rates[0, contract, 0] if margined else 0
+        state.rate_maintenance[row, contract] = state.model_rates[0, contract, 1] if margined else 0
         for slot in range(state.meta[M_PUBLISHERS]):
             state.model_rate_sum[slot, contract] += state.model_rates[slot, contract, 0] / RATE_ONE
 

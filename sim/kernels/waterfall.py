@@ -7,13 +7,26 @@ import numpy as np
 from sim.kernels.events import record_event
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import OFFSET_FUND, book_trade, credit, equity, position_equity, unrealised, value_at
+from sim.kernels.ledger import (
+    OFFSET_FUND,
+    book_trade,
+    credit,
+    credit_in,
+    equity,
+    notional_of,
+    position_equity,
+    unrealised,
+    value_at,
+    worth,
+)
 from sim.kernels.orders import cancel_all
 from sim.kernels.state import (
     CAUSE_TAKEOVER,
     CLOSED,
+    CROSS,
     EV_BANKRUPT,
     EV_CLOSED,
+    EV_CONVERTED,
     EV_FUND_PAID,
     EV_SOCIALISED,
     EV_TAKEOVER,
@@ -21,6 +34,7 @@ from sim.kernels.state import (
     M_CONTRACTS,
     M_FLOW,
     M_FUND_PAID,
+    M_LAYOUT,
     M_LEDGER_FLOW,
     M_SOCIALISED,
     M_TRADERS,
@@ -31,16 +45,22 @@ from sim.kernels.wide import mul_div_floor
 
 @kernel()
 def _winnings(state, account):
-    """Unrealised profit of an account's winning positions, minor units."""
+    """Unrealised profit of an account's winning positions, minor units of the account currency."""
     total = np.int64(0)
     for contract in range(state.meta[M_CONTRACTS]):
-        total += max(unrealised(state, account, contract), np.int64(0))
+        profit = max(unrealised(state, account, contract), np.int64(0))
+        if state.contracts[contract].currency != 0:
+            profit = worth(state, state.contracts[contract].currency, profit)
+        total += profit
     return total
 
 
 @kernel()
 def _take_winnings(state, account, amount):
     """Take ``amount`` from the cash behind winning positions: pockets when isolated, else the wallet."""
+    if state.meta[M_LAYOUT] == CROSS:
+        credit(state, account, -1, -amount)
+        return
     left = amount
     for contract in range(state.meta[M_CONTRACTS]):
         part = min(left, max(unrealised(state, account, contract), np.int64(0)))
@@ -130,8 +150,50 @@ def close_account(state, account):
 
 
 @kernel()
+def _swap(state, account, currency, coins, cash):
+    """The fund takes coins of a currency from an account (gives, when negative) for cash of the account currency."""
+    fund = state.meta[M_TRADERS] + OFFSET_FUND
+    credit_in(state, account, currency, -coins)
+    credit_in(state, fund, currency, coins)
+    credit_in(state, account, 0, cash)
+    credit_in(state, fund, 0, -cash)
+    record_event(state, EV_CONVERTED, -1, account, currency, coins, cash, 0)
+    touch(state, account)
+
+
+@kernel()
+def convert_wallets(state, account):
+    """Settle a flat account's debts across currencies with the insurance fund, at the rates of its equity.
+
+    Debts in other currencies are moved into the account currency; then coins pay what is owed there, less their
+    haircut, as many as it takes. Mutates wallets of the account and the fund.
+    """
+    for currency in range(1, state.conversion.shape[0]):
+        owed = state.wallets[account, currency]
+        if owed < 0:
+            _swap(state, account, currency, owed, worth(state, currency, owed))
+    for currency in range(1, state.conversion.shape[0]):
+        missing = -state.wallets[account, 0]
+        coins = state.wallets[account, currency]
+        if missing <= 0 or coins <= 0:
+            continue
+        whole = worth(state, currency, coins)
+        if whole <= missing:
+            _swap(state, account, currency, coins, whole)
+        else:
+            part = min(mul_div_floor(coins, missing, whole) + 1, coins)
+            _swap(state, account, currency, part, missing)
+
+
+@kernel()
 def fund_can_take(state, account, contract):
-    """True when the fund's equity stays non-negative after taking over the account's (or position's) book."""
+    """True when the fund's equity stays non-negative after taking over the account's (or position's) book.
+
+    Positions that settle in another currency than the account's are not taken over: they are sold at any price.
+    """
+    for k in range(state.meta[M_CONTRACTS]):
+        if state.positions[account, k].lots != 0 and state.contracts[k].currency != 0:
+            return False
     fund = state.meta[M_TRADERS] + OFFSET_FUND
     taken = equity(state, account) if contract < 0 else position_equity(state, account, contract)
     return equity(state, fund) + min(taken, np.int64(0)) >= 0
@@ -159,7 +221,7 @@ def take_over(state, account, contract):
     for k in range(contracts):
         lots = state.positions[account, k].lots
         if lots != 0 and (contract < 0 or k == contract):
-            gross += value_at(state, k, abs(lots), state.quotes[k].mark)
+            gross += notional_of(state, k, abs(lots))
     if gross <= 0:
         return np.int64(0)
     left = equity(state, account) if contract < 0 else position_equity(state, account, contract)
@@ -171,7 +233,7 @@ def take_over(state, account, contract):
             continue
         mark = state.quotes[k].mark
         at_mark = value_at(state, k, lots, mark)
-        here = value_at(state, k, abs(lots), mark)
+        here = notional_of(state, k, abs(lots))
         share = left if here == gross else mul_div_floor(left, here, gross)
         left -= share
         gross -= here

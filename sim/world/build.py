@@ -8,10 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from sim.contracts import DAYS_PER_YEAR, Contract, references
 from sim.errors import ConfigError, Problem
 from sim.kernels import paths
 from sim.kernels.realmath import exp
 from sim.keyed import stream
+from sim.options import black76_price, inverse_price
 from sim.world.config import (
     Activity,
     ConstantWorld,
@@ -119,6 +121,7 @@ def build_world(
             for c, name in enumerate(names):
                 if event.contract in (None, name):
                     paths.scale_from(value, c, event.step, float(event.log_size))
+    _follow_underlyings(contracts, steps_per_day, value)
     _check_range(value, contracts)
     return WorldPaths(
         value=value,
@@ -128,6 +131,24 @@ def build_world(
         dates=dates,
         sources=sources,
     )
+
+
+def _follow_underlyings(contracts: Sequence[Any], steps_per_day: int, value: np.ndarray) -> None:
+    """Contracts about one underlying have one value: that of the contract that prices it, an option its model value."""
+    if not all(isinstance(contract, Contract) for contract in contracts):
+        return
+    for c, reference in enumerate(references(contracts)):
+        contract, leader = contracts[c], contracts[reference]
+        if reference == c:
+            continue
+        if not contract.is_option:
+            value[:, c] = value[:, reference] * (leader.tick_size / contract.tick_size)
+            continue
+        years = np.maximum(contract.expiry_step - np.arange(len(value)), 0) / (DAYS_PER_YEAR * steps_per_day)
+        price = value[:, reference] * leader.tick_size
+        model = inverse_price if contract.kind == "inverse_option" else black76_price
+        worth = model(contract.option_type, price, contract.strike, years, contract.volatility) / contract.tick_size
+        value[:, c] = np.clip(worth, 1.0, contract.max_price)
 
 
 def _streams(contracts: Sequence[Asset]) -> np.ndarray:

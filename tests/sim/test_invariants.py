@@ -93,7 +93,7 @@ def test_open_interest(running: Market) -> None:
 
 
 def test_deposits(running: Market) -> None:
-    running.state.meta[s.M_NET_DEPOSITS] += 1
+    running.state.net_deposits[0] += 1
     assert "deposits" in stopped(running).invariant
 
 

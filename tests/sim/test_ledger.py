@@ -109,7 +109,7 @@ def test_agrees_with_the_slow_ledger(layout: str, actions: list[tuple[Any, ...]]
     both.compare()
     brought_in = sum(args[1] for name, *args in actions if name == "deposit")
     state = both.state
-    assert invariants.cash_total(state) == brought_in == state.meta[s.M_NET_DEPOSITS]
+    assert invariants.cash_total(state) == brought_in == state.net_deposits[0]
 
 
 @given(actions=ACTIONS)

@@ -144,7 +144,7 @@ def test_a_fork_into_another_regime_conserves_money(half: Market, regime: str) -
     assert [twin.equity(a) for a in range(len(before))] == before
     twin.advance(END - FORK)
     twin.check()
-    assert twin.state.meta[s.M_NET_DEPOSITS] == half.state.meta[s.M_NET_DEPOSITS]
+    assert twin.state.net_deposits[0] == half.state.net_deposits[0]
     back = twin.state.positions["pocket"].sum()
     assert (back != 0) == (regime == "isolated")
 
