@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from sim.contracts import Contract, ContractTable
-from sim.kernels.layout import RATE_ONE
+from sim.kernels.layout import RATE_ONE, SPOT
 
 if TYPE_CHECKING:
     import mesa
@@ -124,12 +124,17 @@ class PortfolioView:
         return np.where(inverse, rounded, linear)
 
     def notional(self, lots: np.ndarray | None = None) -> np.ndarray:
-        """Size of the value at mark, at least zero, int64[A, C] minor units of the settlement currency."""
-        return np.abs(self.value(lots))
+        """Size of the value at mark, at least zero, int64[A, C] minor units of the settlement currency.
+
+        The sign of the lots does not matter; spot is covered by cash and has none.
+        """
+        held = np.abs(self.value(np.abs(self.lots if lots is None else lots)))
+        spot = self.contracts.kind == SPOT
+        return np.where(spot, 0, held) if spot.any() else held
 
     def account_notional(self, lots: np.ndarray) -> np.ndarray:
         """Size of the value at mark of lots (their sign does not matter) in the account currency, int64[A, C]."""
-        return self.account_loss(np.abs(self.value(np.abs(lots))))
+        return self.account_loss(self.notional(lots))
 
     def account_loss(self, amount: np.ndarray) -> np.ndarray:
         """Amounts >= 0 in settlement currencies, int64[A, C], in the account currency, rounded up."""

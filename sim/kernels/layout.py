@@ -185,6 +185,7 @@ POPULATION_PARAMS, POPULATION_STATE = 48, 64
 MODEL_PARAMS, MODEL_STATE = 48, 48
 POPULATIONS_MAX, PUBLISHERS_MAX = 16, 10
 SCENARIOS_MAX = 64
+SCHEDULE_COLUMNS = 7
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Records
@@ -445,6 +446,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("conversion", np.int64, 1),  # [K] minor units of currency 0 per minor unit, 2**-32; recomputed at every mark
     ("haircut", np.int64, 1),  # [K] 2**-32 of the value of a currency that does not count as collateral
     ("exchange", np.int64, 2),  # [K, 4]: where the conversion comes from, see XR_*
+    ("tiers", np.int64, 3),  # [C, rows, 7] charge as a function of size (see sim.kernels.schedule); zeros: flat rates
 )
 
 # Which requirement is asked for

@@ -17,8 +17,10 @@ import numpy as np
 
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
+from sim.kernels.schedule import FLAT, S_KIND, scheduled
 from sim.kernels.state import (
     BUY,
+    INITIAL,
     INVERSE_FUTURE,
     INVERSE_PERPETUAL,
     ISOLATED,
@@ -98,12 +100,55 @@ def worth(state, currency, amount):
 
 
 @kernel()
-def notional_of(state, contract, lots):
-    """Value at mark of a number of lots >= 0 in the account currency; zero for spot, which is covered by cash."""
+def margined_value(state, contract, lots):
+    """Value at mark of lots >= 0, minor units of the settlement currency; zero for spot, which is covered by cash."""
     if state.contracts[contract].kind == SPOT:
         return np.int64(0)
-    value = size_at(state, contract, lots, state.quotes[contract].mark)
-    return in_account_currency(state, state.contracts[contract].currency, value)
+    return size_at(state, contract, lots, state.quotes[contract].mark)
+
+
+@kernel()
+def notional_of(state, contract, lots):
+    """Value at mark of a number of lots >= 0 in the account currency; zero for spot, which is covered by cash."""
+    return in_account_currency(state, state.contracts[contract].currency, margined_value(state, contract, lots))
+
+
+@kernel()
+def position_charge(state, contract, which, lots, rate):
+    """Margin of a position of ``lots`` >= 0 at mark: the contract's schedule, or where it is flat ``rate`` times value.
+
+    Args:
+        state: the market.
+        contract: contract index.
+        which: INITIAL or MAINTENANCE.
+        lots: size.
+        rate: flat rate, 2**-32.
+
+    Returns:
+        Minor units of the settlement currency, rounded up.
+    """
+    value = margined_value(state, contract, lots)
+    if state.tiers[contract, 0, S_KIND] == FLAT:
+        return mul_rate(value, rate)
+    return scheduled(state.tiers, contract, which, lots, value)
+
+
+@kernel()
+def opening_margin(state, contract, held, lots, value):
+    """Initial margin that ``lots`` bring in when they enlarge a position of ``held`` lots (both >= 0).
+
+    Args:
+        state: the market.
+        contract: contract index.
+        held: lots before, of the same side.
+        lots: lots opened.
+        value: what they were traded for, minor units of the settlement currency, >= 0.
+    """
+    if state.tiers[contract, 0, S_KIND] == FLAT:
+        return mul_rate(value, state.rate_initial[contract])
+    before = margined_value(state, contract, held)
+    after = scheduled(state.tiers, contract, INITIAL, held + lots, before + value)
+    return max(after - scheduled(state.tiers, contract, INITIAL, held, before), np.int64(0))
 
 
 @kernel()
@@ -226,13 +271,14 @@ def _open(state, account, contract, side, lots, value):
     """
     currency = state.contracts[contract].currency
     option = is_option(state, contract)
+    held = abs(state.positions[account, contract].lots)
     state.positions[account, contract].lots += side * lots
     if option:
         state.wallets[account, currency] -= side * value
     else:
         state.positions[account, contract].cost += side * value
     if state.meta[M_LAYOUT] == ISOLATED and account < state.meta[M_TRADERS]:
-        wanted = mul_rate(abs(value), state.rate_initial[contract])
+        wanted = opening_margin(state, contract, held, lots, abs(value))
         if option:
             wanted = wanted + value if side != BUY else np.int64(0)
         margin = min(wanted, max(state.wallets[account, currency], np.int64(0)))

@@ -13,13 +13,14 @@ from sim.kernels.ledger import (
     deposit_in,
     is_option,
     maintenance_row,
-    notional_of,
+    position_charge,
     size_at,
     value_at,
 )
 from sim.kernels.realmath import exp, ln
 from sim.kernels.state import (
     CROSS,
+    INITIAL,
     ISOLATED,
     M_ACCOUNTS,
     M_CONTRACTS,
@@ -29,8 +30,9 @@ from sim.kernels.state import (
     M_SEED,
     M_STEP,
     M_TRADERS,
+    MAINTENANCE,
 )
-from sim.kernels.wide import mul_div_floor, mul_rate
+from sim.kernels.wide import mul_div_floor
 
 
 @kernel()
@@ -102,7 +104,7 @@ def seed_positions(state, first, count, contract, lots_long, lots_short, low, hi
         at_mark = value_at(state, contract, side * lots, mark)
         collateral = np.int64(np.floor(abs(value) / leverage))
         # who entered so badly that the position would be gone at once has no position to give
-        if collateral + at_mark - side * value < mul_rate(abs(at_mark), rate) * 6 // 5:
+        if collateral + at_mark - side * value < position_charge(state, contract, MAINTENANCE, lots, rate) * 6 // 5:
             continue
         own = state.wallets[account, currency]
         book_trade(state, account, contract, side, lots, value)
@@ -152,11 +154,11 @@ def settle_all(state):
 
 @kernel()
 def _margin_to_pocket(state, account, contract):
-    """What a position takes of its account's cash when pockets are split: initial margin, and a short option's value."""
+    """What a position takes of its cash when pockets are split: initial margin, and a short option's value."""
     lots = state.positions[account, contract].lots
     if lots == 0:
         return np.int64(0)
-    margin = mul_rate(notional_of(state, contract, abs(lots)), state.rate_initial[contract])
+    margin = position_charge(state, contract, INITIAL, abs(lots), state.rate_initial[contract])
     if is_option(state, contract):
         margin = margin + size_at(state, contract, -lots, state.quotes[contract].mark) if lots < 0 else np.int64(0)
     return margin

@@ -42,6 +42,7 @@ from sim.kernels.layout import (
     REC_CONTRACT,
     REC_GLOBAL,
     SCENARIOS_MAX,
+    SCHEDULE_COLUMNS,
     SPECIAL_ACCOUNTS,
     TRADER_FLOATS,
     TRADER_INTS,
@@ -307,6 +308,7 @@ def allocate(
     publishers: int = 1,
     notice: int = 1,
     scenarios: int = SCENARIOS_MAX,
+    tiers: int = 1,
     record_rows: int = 1,
     wake_rows: int = 1,
     wake_starts: int = 2,
@@ -329,6 +331,7 @@ def allocate(
         publishers: margin models evaluated per step.
         notice: steps of notice before risk parameters bind maintenance.
         scenarios: most risk scenarios.
+        tiers: rows of the table of charges by size.
         record_rows: rows of the step record.
         wake_rows: length of the wake table.
         wake_starts: length of its index.
@@ -408,6 +411,7 @@ def allocate(
         "conversion": (currencies,),
         "haircut": (currencies,),
         "exchange": (currencies, 4),
+        "tiers": (contracts, tiers, SCHEDULE_COLUMNS),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
     orders = arrays["orders"]
