@@ -128,6 +128,38 @@ def write_overlays(
         table[:, P_GROWTH] = power(1.0 + overlays.speed_limit, 1.0 / updates)
 
 
+def stress_weighted(rate: np.ndarray, stressed: np.ndarray, weight: float | np.ndarray) -> np.ndarray:
+    """``(1 - w) M + w M_stress`` (EMIR RTS 153/2013 Art. 28(1)(b))."""
+    return (1.0 - weight) * rate + weight * stressed
+
+
+def reference_buffered(rate: np.ndarray, reference: np.ndarray, buffer: float | np.ndarray) -> np.ndarray:
+    """Art. 28(1)(a), released one for one above a reference that follows: ``max(M, (1 + b) min(M, R))``."""
+    return np.maximum(rate, (1.0 + buffer) * np.minimum(rate, reference))
+
+
+def level_buffered(
+    rate: np.ndarray, whole: np.ndarray, exhausted: np.ndarray, buffer: float | np.ndarray
+) -> np.ndarray:
+    """Art. 28(1)(a), released between two levels: ``M (1 + b k)``, ``k = clip((H - M) / (H - L), 0, 1)``.
+
+    Args:
+        rate: calculated rates M.
+        whole: L, up to which the buffer is whole.
+        exhausted: H, from which nothing of it is left; where ``H <= L`` it is all or nothing at H.
+        buffer: b, such as 0.25.
+    """
+    gap = exhausted - whole
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = np.clip((exhausted - rate) / gap, 0.0, 1.0)
+    return rate * (1.0 + buffer * np.where(gap > 0.0, part, np.where(rate < exhausted, 1.0, 0.0)))
+
+
+def speed_limited(rate: np.ndarray, previous: np.ndarray, growth: float | np.ndarray) -> np.ndarray:
+    """At most ``growth`` times the rate before."""
+    return np.minimum(rate, previous * growth)
+
+
 def to_units(rates: np.ndarray) -> np.ndarray:
     """Rates as whole units of 2**-32, to nearest, at most 100 %; float64[C]."""
     return np.minimum(np.floor(rates * RATE_ONE + 0.5), float(RATE_ONE))
@@ -145,10 +177,9 @@ def overlaid(params: np.ndarray, memory: np.ndarray, calculated: np.ndarray) -> 
         float64[C], whole units of 2**-32.
     """
     started = memory[:, S_STARTED] != 0.0
-    weight = params[:, P_STRESS_WEIGHT]
-    rate = (1.0 - weight) * calculated + weight * params[:, P_STRESS]
+    rate = stress_weighted(calculated, params[:, P_STRESS], params[:, P_STRESS_WEIGHT])
     reference = np.where(started, memory[:, S_REFERENCE], rate)
-    buffered = np.maximum(rate, (1.0 + params[:, P_BUFFER]) * np.minimum(rate, reference))
+    buffered = reference_buffered(rate, reference, params[:, P_BUFFER])
     memory[:, S_REFERENCE] = reference + params[:, P_REBUILD] * (rate - reference)
     published = np.maximum(to_units(buffered), params[:, P_FLOOR])
     limited = np.floor(memory[:, S_OVERLAID] * params[:, P_GROWTH])
