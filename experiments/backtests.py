@@ -122,7 +122,8 @@ def _print(test: Backtest) -> None:
         f"{100 * setting['confidence']:g} % over {setting['days']} d ({setting['period']})",
         markup=False,
     )
-    console.print(_table(result), soft_wrap=True)
+    for table in (_coverage(result), _procyclicality(result)):
+        console.print(table, soft_wrap=True)
     span = result["accepted_exceedances"]
     console.print(
         f"Exceedances that Kupiec's test accepts at 5 %: {span['low']} to {span['high']} of {span['of']}.", markup=False
@@ -141,23 +142,27 @@ def _print(test: Backtest) -> None:
         console.print(f"GARCH parameters fitted on {result['fitted']}.", markup=False)
 
 
-def _table(result: dict[str, Any]) -> Table:
+def _columns(title: str, heads: Sequence[str]) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False,
+                  padding=(0, 0))  # fmt: skip
     table.add_column("model", no_wrap=True)
-    heads = (
-        "mean %", "exc", "rate %", "Kupiec", "p", "indep p", "joint p", "Basel", "worst 250", "shortfall %",
-        "peak/trough", "1d %", "5d %", "30d %", "sd dlnM %",
-    )  # fmt: skip
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
+    return table
+
+
+def _coverage(result: dict[str, Any]) -> Table:
+    heads = (
+        "exceed", "rate %", "Kupiec", "p", "indep. p", "joint p", "last 250", "worst 250", "shortfall %",
+    )  # fmt: skip
+    table = _columns("Coverage", heads)
     for one in result["models"]:
         light = one["traffic_light"]
         table.add_row(
             one["name"],
-            f"{100 * one['mean_margin']:.2f}",
             str(one["exceedances"]),
             f"{100 * one['exceedance_rate']:.2f}",
             f"{one['kupiec']['statistic']:.2f}",
@@ -167,9 +172,22 @@ def _table(result: dict[str, Any]) -> Table:
             f"{light['last']['exceedances']} {light['last']['zone']}",
             f"{light['worst']['exceedances']} {light['worst']['zone']}",
             f"{100 * one['worst_shortfall']:.2f}",
+        )
+    return table
+
+
+def _procyclicality(result: dict[str, Any]) -> Table:
+    heads = ("mean %", "peak/trough", "1d rise %", "5d rise %", "30d rise %", "sd dlnM %", "QLIKE", "frontier")
+    table = _columns("Cost and procyclicality", heads)
+    for one in result["models"]:
+        table.add_row(
+            one["name"],
+            f"{100 * one['mean_margin']:.2f}",
             _or_dash(one["peak_to_trough"], 1.0, 2),
             *(_or_dash(one["increases"][days], 100.0, 1) for days in ("1", "5", "30")),
             _or_dash(one["volatility_of_margin"], 100.0, 2),
+            _or_dash(one["qlike"], 1.0, 4),
+            "*" if one["name"] in result["frontier"]["non_dominated"] else "",
         )
     return table
 

@@ -45,7 +45,7 @@ from margin.backtests.procyclicality import (
     volatility_of_margin,
 )
 from margin.backtests.tails import horizon_losses, normal_multiple
-from sim.errors import ConfigError, Problem
+from sim.errors import ConfigError
 from sim.world import HistoricalWorld, load_series
 
 DAYS = (1, 5, 30)
@@ -175,14 +175,13 @@ def load_prices(source: str, column: str = "close", date_format: str | None = No
         prices, described = load_series(config, ["PRICES"])
     except ConfigError as error:
         keys = {"world.path": "PRICES", "world.dataset": "PRICES", "column": "--column"}
-        problems = [replace(one, key=keys.get(one.key, one.key)) for one in error.problems]
-        more = [Problem(source, "further problems", len(problems) - 1, "none")] if len(problems) > 1 else []
-        raise ConfigError([*problems[:1], *more]) from error
+        one = error.problems[0]  # the first bad line; the others are seen once it is mended
+        raise ConfigError(replace(one, key=keys.get(one.key, one.key))) from error
     return Series(source, column, described[0].sha256, prices[0].dates, prices[0].close)
 
 
 def expand(
-    models: Iterable[str], overlays: Iterable[str] = (), decay: float = 0.97, window: int = 500
+    models: Iterable[str], overlays: Iterable[str] = (), decay: float = 0.97, window: float = 500
 ) -> tuple[RateModel, ...]:
     """Models by their names, each also under each set of tools.
 
@@ -197,6 +196,7 @@ def expand(
     Raises:
         ConfigError: an unknown model or tool, or a value that does not fit.
     """
+    parse_model("fhs", decay, window)  # both defaults must do, used or not
     names = [part for text in models for part in text.split(",")]
     every = [*FAMILIES, *(f"{family}_es" for family in FAMILIES if family != "flat")]
     names = [name for text in names for name in (every if text.strip() == "all" else [text])]
@@ -232,6 +232,10 @@ def backtest(
     """
     returns = series.returns
     _check(setting, models)
+    if not returns.any():
+        raise ConfigError.of(
+            f"--column {series.column}", float(series.prices[0]), "prices that move", file=series.source
+        )
     first, last = _window(series, models, setting, start, end)
     setting = replace(setting, first=first)
     measured = tuple(_measure(model, series, returns, setting, last) for model in models)
@@ -315,7 +319,8 @@ def _measure(model: RateModel, series: Series, returns: np.ndarray, setting: Set
     losses, held = loss[starts], margin[starts - first]
     hits = losses > held
     days = series.dates[1:]
-    scores = None if path.variance is None else qlike_losses(path.variance[first:last], returns[first:last] ** 2)
+    scored = path.variance is not None and bool(np.all(path.variance[first:last] > 0.0))
+    scores = qlike_losses(path.variance[first:last], returns[first:last] ** 2) if scored else None  # type: ignore[index]
     figures = _figures(model, margin, losses - held, hits, [days[i] for i in starts.tolist()], p)
     figures["qlike"] = None if scores is None else float(scores.mean())
     figures["garch"] = _garch(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.drawing.canvas import FigureFile, blank, canvas, envelope, finish, look
-from experiments.drawing.palette import GRID, INK, MUTED, RegimeStyle, regime_styles
+from experiments.drawing.palette import GRID, INK, MUTED, regime_styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,11 +29,11 @@ def frontier(test: Backtest, folder: Path) -> FigureFile:
     figure = blank(4.4)
     axes = figure.subplots()
     on_it = set(test.frontier)
-    styles = _styles(test)
+    styles = regime_styles(one.model.family for one in test.models)
     shown = [one for one in test.models if one.figures["peak_to_trough"] is not None]
     for one in shown:
         kept = _keeps(test, one)
-        style = styles[one.model.name]
+        style = styles[one.model.family]
         x, y = 100.0 * one.figures["mean_margin"], one.figures["peak_to_trough"]
         axes.plot(
             [x], [y], marker=style.marker, markersize=6.5, linestyle="none", markeredgewidth=1.3,
@@ -50,13 +50,16 @@ def frontier(test: Backtest, folder: Path) -> FigureFile:
     axes.set_ylabel("largest margin over smallest (procyclicality)")
     figure.draw_without_rendering()
     _label(axes, [(one.model.name, 100.0 * one.figures["mean_margin"], one.figures["peak_to_trough"]) for one in shown])
-    kept = [one.model.name for one in shown if _keeps(test, one)]
-    p = 100.0 * test.setting.promised
-    title = (
-        f"{len(kept)} of {len(shown)} models exceed no more often than promised ({p:g} %): {_some(kept)}"
-        if kept
-        else f"No model keeps exceedances to the promised {p:g} %"
-    )
+    _explain_signs(axes)
+    keeping = [one for one in shown if _keeps(test, one)]
+    promise = f"the promised {100.0 * test.setting.promised:g} %"
+    if keeping:
+        cheap = min(keeping, key=lambda one: one.figures["mean_margin"]).model.name
+        steady = min(keeping, key=lambda one: one.figures["peak_to_trough"]).model.name
+        told = f"cheapest {cheap}, steadiest {steady}" if cheap != steady else f"cheapest and steadiest {cheap}"
+        title = f"{len(keeping)} of {len(shown)} models keep exceedances to {promise}: {told}"
+    else:
+        title = f"No model keeps exceedances to {promise}"
     alt = "; ".join(
         f"{one.model.name}: mean margin {100 * one.figures['mean_margin']:.2f} %, peak over trough "
         f"{one.figures['peak_to_trough']:.2f}, exceedances {100 * one.figures['exceedance_rate']:.2f} %"
@@ -74,15 +77,15 @@ def margins(test: Backtest, folder: Path) -> FigureFile:
     figure, (axes,) = canvas([3.6])
     days = np.array(test.dates, dtype="datetime64[D]")
     moves = {"long": -test.returns, "short": test.returns, "both": np.abs(test.returns)}[test.setting.side]
-    axes.vlines(days, 0.0, 100.0 * np.maximum(moves, 0.0), color=GRID, linewidth=0.6)
-    styles = _styles(test)
+    axes.vlines(days, 0.0, 100.0 * np.maximum(moves, 0.0), color=MUTED, alpha=0.45, linewidth=0.5, rasterized=True)
+    styles = regime_styles(one.model.name for one in test.models)
     drawn = test.models[:_MOST_LINES]
     for one in drawn:
         x, y = envelope(days, 100.0 * one.margin)
         axes.plot(x, y, label=one.model.name, **styles[one.model.name].line() | {"linewidth": 1.1})
     axes.set_ylim(bottom=0.0)
     axes.set_ylabel("% of value")
-    axes.legend(loc="upper left", ncols=2, frameon=False, fontsize=8.0, labelcolor=INK)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, frameon=False, fontsize=8.0, labelcolor=INK)
     swings = [(one.figures["peak_to_trough"] or np.inf, one.model.name) for one in drawn]
     (most, name), (least, other) = max(swings), min(swings)
     title = f"Largest over smallest margin: {most:.1f} for {name}"
@@ -93,17 +96,23 @@ def margins(test: Backtest, folder: Path) -> FigureFile:
     return finish(figure, folder, "margins", title, alt, caption)
 
 
-def _styles(test: Backtest) -> dict[str, RegimeStyle]:
-    return regime_styles(one.model.name for one in test.models)
-
-
 def _keeps(test: Backtest, one: Measured) -> bool:
     """True unless there are significantly more exceedances than promised."""
     return bool(one.figures["kupiec"]["accepted"] or one.figures["exceedance_rate"] <= test.setting.promised)
 
 
-def _some(names: list[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _explain_signs(axes: Axes) -> None:
+    from matplotlib.lines import Line2D
+
+    signs = [
+        Line2D([], [], marker="o", linestyle="none", color=MUTED, markersize=6.5, label="keeps promised coverage"),
+        Line2D([], [], marker="o", linestyle="none", color=MUTED, markersize=6.5, markerfacecolor="none",
+               label="exceeds too often (Kupiec, 5 %)"),
+        Line2D([], [], marker="o", linestyle="none", color=MUTED, markersize=12, markerfacecolor="none",
+               markeredgewidth=0.8, label="ring: not dominated"),
+    ]  # fmt: skip
+    axes.legend(handles=signs, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, frameon=False, fontsize=8.0,
+                labelcolor=INK, handletextpad=0.3, columnspacing=1.2)  # fmt: skip
 
 
 def _plain_ticks(axes: Axes, values: list[float]) -> None:
@@ -118,7 +127,7 @@ def _label(axes: Axes, points: list[tuple[str, float, float]]) -> None:
     from matplotlib.transforms import Bbox
 
     figure = axes.figure
-    renderer = figure.canvas.get_renderer()
+    renderer = figure.canvas.get_renderer()  # type: ignore[union-attr, attr-defined]
     at = [axes.transData.transform((x, y)) for _, x, y in points]
     scale = figure.dpi / 72.0
     taken = [Bbox.from_bounds(px - 6 * scale, py - 6 * scale, 12 * scale, 12 * scale) for px, py in at]

@@ -86,10 +86,13 @@ def fit_garch(returns: npt.ArrayLike, asymmetric: bool = False) -> GarchFit:
         asymmetric: True for the GJR form.
 
     Raises:
-        ConfigError: too few returns, no convergence, or a fit that is not stationary.
+        ConfigError: too few returns, or no convergence.
     """
     series = np.ascontiguousarray(as_returns(returns))
     return _fitted(series.tobytes(), asymmetric)
+
+
+_STARTS = ((0.05, 0.90), (0.10, 0.80), (0.03, 0.95), (0.20, 0.60), (0.01, 0.50))  # alpha, beta where a fit fails
 
 
 @lru_cache(maxsize=256)
@@ -102,13 +105,20 @@ def _fitted(data: bytes, asymmetric: bool) -> GarchFit:
     model: Any = arch_model(
         100.0 * series, mean="Zero", vol="GARCH", p=1, o=int(asymmetric), q=1, dist="normal", rescale=False
     )
+    variance = float(np.mean((100.0 * series) ** 2))
     fit = model.fit(disp="off", show_warning=False)
+    if fit.convergence_flag != 0:
+        # a flat likelihood stops the optimiser; another start may not
+        extra = (0.0,) if asymmetric else ()
+        starts = [np.array([variance * (1.0 - a - b), a, *extra, b]) for a, b in _STARTS]
+        fits = [model.fit(disp="off", show_warning=False, starting_values=start) for start in starts]
+        converged = [one for one in fits if one.convergence_flag == 0]
+        if not converged:
+            allowed = "a series on which a GARCH(1,1) converges, such as one with a longer time before the window"
+            raise ConfigError.of("returns", f"{len(series)} returns", allowed)
+        fit = max(converged, key=lambda one: float(one.loglikelihood))
     values = {name: float(fit.params[name]) for name in fit.params.index}
-    found = GarchFit(values["omega"] / 1e4, values["alpha[1]"], values.get("gamma[1]", 0.0), values["beta[1]"])
-    if fit.convergence_flag != 0 or not found.persistence < 1.0:
-        shown = f"{len(series)} returns with persistence {found.persistence:.4f}"
-        raise ConfigError.of("returns", shown, "a series on which a stationary GARCH(1,1) converges")
-    return found
+    return GarchFit(values["omega"] / 1e4, values["alpha[1]"], values.get("gamma[1]", 0.0), values["beta[1]"])
 
 
 def garch_variance(returns: npt.ArrayLike, fit: GarchFit) -> np.ndarray:

@@ -66,7 +66,7 @@ class RateModel:
         return "+".join([stem, *(tool.name for tool in self.tools)])
 
 
-def parse_model(text: str, decay: float = 0.97, window: int = 500) -> RateModel:
+def parse_model(text: str, decay: float = 0.97, window: float = 500) -> RateModel:
     """A model from its name.
 
     ``FAMILY[_es][:NUMBERS][+TOOL...]``: numbers below 1 are lambda (for ``flat`` the rate), others the window,
