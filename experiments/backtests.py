@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from experiments.cli import print_json
-from margin.backtests.models import Period, Setting, Side
+from margin.backtests.models import Scaling, Setting, Side
 from margin.durations import parse_duration
 from sim.errors import ConfigError, OutputError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def command(
     prices: str, models: Sequence[str], overlays: Sequence[str], *, decay: str, window: str, confidence: str,
-    horizon: str, period: str, side: str, start: str | None, end: str | None, column: str, date_format: str | None,
+    horizon: str, scaling: str, side: str, start: str | None, end: str | None, column: str, date_format: str | None,
     refit: str, lookback: str, out: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Carry out ``marginlab backtest`` and print or keep the result.
@@ -36,7 +36,7 @@ def command(
     setting = Setting(
         confidence=_number("--confidence", confidence),
         days=_days(horizon),
-        period=_one_of("--period", period, get_args(Period)),
+        scaling=_one_of("--scaling", scaling, get_args(Scaling)),
         side=_one_of("--side", side, get_args(Side)),
         refit=_whole("--refit", refit),
         lookback=_whole("--lookback", lookback),
@@ -119,7 +119,7 @@ def _print(test: Backtest) -> None:
     console.print(
         f"{where['source']}, column {where['column']}: {window['returns']} returns, {window['first']} to "
         f"{window['last']}; one unit {setting['side'].replace('both', 'long or short')}, "
-        f"{100 * setting['confidence']:g} % over {setting['days']} d ({setting['period']})",
+        f"{100 * setting['confidence']:g} % over {setting['days']} d ({setting['scaling']})",
         markup=False,
     )
     for table in (_coverage(result), _procyclicality(result)):

@@ -135,8 +135,8 @@ def backtest(
     window: Annotated[str, typer.Option("--window", help="Returns in a sample, where a model names none.")] = "500",
     confidence: Annotated[str, typer.Option("--confidence", help="Between 0.5 and 1.")] = "0.99",
     horizon: Annotated[str, typer.Option("--horizon", help="Margin period of risk in days, such as 2d.")] = "1d",
-    period: Annotated[
-        str, typer.Option("--period", help="From a day to the horizon: sqrt, linear (liquidation), overlapping.")
+    scaling: Annotated[
+        str, typer.Option("--scaling", help="From a day to the horizon: sqrt, linear (liquidation), overlapping.")
     ] = "sqrt",
     side: Annotated[str, typer.Option("--side", help="Of the position: long, short, both.")] = "long",
     start: Annotated[str | None, typer.Option("--start", help="First date; default once every model is ready.")] = None,
@@ -155,7 +155,7 @@ def backtest(
 
     backtests.command(
         prices, model or ["ewma"], overlay or [], decay=decay, window=window, confidence=confidence, horizon=horizon,
-        period=period, side=side, start=start, end=end, column=column, date_format=date_format, refit=refit,
+        scaling=scaling, side=side, start=start, end=end, column=column, date_format=date_format, refit=refit,
         lookback=lookback, out=out, as_json=as_json,
     )  # fmt: skip
 

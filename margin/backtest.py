@@ -25,7 +25,7 @@ from margin.backtests.coverage import (
     traffic_light,
     worst_window,
 )
-from margin.backtests.forecasts import diebold_mariano, qlike_losses
+from margin.backtests.forecasts import GarchFit, diebold_mariano, qlike_losses
 from margin.backtests.frontier import dominating
 from margin.backtests.models import (
     FAMILIES,
@@ -44,7 +44,8 @@ from margin.backtests.procyclicality import (
     tail_index,
     volatility_of_margin,
 )
-from margin.backtests.tails import horizon_losses, normal_multiple
+from margin.backtests.tails import horizon_losses
+from margin.historical import normal_multiple
 from sim.errors import ConfigError
 from sim.world import HistoricalWorld, load_series
 
@@ -376,7 +377,14 @@ def _garch(path: Path) -> dict[str, Any] | None:
     if path.fit is None:
         return None
     fit = asdict(path.fit) | {"persistence": path.fit.persistence}
-    return fit | {"tail_index": tail_index(path.fit.alpha, path.fit.beta) if path.fit.gamma == 0.0 else None}
+    return fit | {"tail_index": _tail_index(path.fit)}
+
+
+def _tail_index(fit: GarchFit) -> float | None:
+    """Of a symmetric fit that reacts to returns; None where there is none."""
+    if fit.gamma != 0.0 or fit.alpha <= 1e-9 or fit.persistence > 1.0:
+        return None
+    return tail_index(fit.alpha, fit.beta)
 
 
 def _plain(value: Any) -> Any:

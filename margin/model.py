@@ -31,7 +31,15 @@ from margin.kernels.requirement import cross as _cross_kernel
 from margin.kernels.requirement import isolated as _isolated_kernel
 from margin.kernels.requirement import scenarios as _scenarios_kernel
 from margin.parameters import Parameters, config_error
-from margin.rates import FixedRateParameters, VolatilityParameters, publish_rates, resolved, write_rates
+from margin.rates import (
+    FixedRateParameters,
+    VolatilityParameters,
+    publish_rates,
+    resolved,
+    window_cells,
+    write_first_window,
+    write_rates,
+)
 from margin.scenarios import ScenarioParameters, grid, joint_moves, write_scenarios
 from sim.contracts import ContractTable
 from sim.errors import ConfigError
@@ -112,7 +120,11 @@ class Rule:
         return self.params.model_dump(mode="json", exclude_none=True)
 
     def init(self, contracts: ContractTable) -> ModelState:
-        """Arrays ``params`` and ``state``, float64[C, K], of the compiled publisher, and ``tick_value``, int64[C]."""
+        """Arrays of the compiled publisher, and ``tick_value``, int64[C].
+
+        ``params`` and ``state`` are float64[C, K]; ``window``, float64[C, cells], stands beside them where rates come
+        from past returns.
+        """
         params = np.zeros((len(contracts.names), MODEL_PARAMS))
         memory = np.zeros((len(contracts.names), MODEL_STATE))
         write_rates(params, self.params, contracts)
@@ -126,12 +138,20 @@ class Rule:
                 ratio = params[:, P_INITIAL] / params[:, P_MAINTENANCE]
             self.scenarios = write_scenarios(params, self.params, contracts, ratio)
         memory[:, S_VARIANCE] = params[:, P_VARIANCE]
-        return {"params": params, "state": memory, "tick_value": contracts.tick_value.copy()}
+        made = {"params": params, "state": memory, "tick_value": contracts.tick_value.copy()}
+        if self.window_cells(contracts):
+            made["window"] = write_first_window(params, self.params)
+        return made
+
+    def window_cells(self, contracts: ContractTable) -> int:
+        """Floats per contract that the rule keeps of past returns."""
+        return window_cells(self.params, contracts)
 
     def publish(self, market: MarketView, state: ModelState) -> tuple[RiskParameters, ModelState]:
         """Risk parameters of the step being computed, and the memory after it."""
         params, memory = state["params"], state["state"].copy()
-        publish_rates(params, memory, int(market.step), np.asarray(market.mark))
+        window = state["window"].copy() if "window" in state else None
+        publish_rates(params, memory, int(market.step), np.asarray(market.mark), window)
         risk = RiskParameters(
             rate_initial=memory[:, S_INITIAL].astype(np.int64),
             rate_maintenance=memory[:, S_MAINTENANCE].astype(np.int64),
@@ -141,7 +161,7 @@ class Rule:
             risk.scenario_pnl = grid(moves, risk.rate_maintenance, np.asarray(market.mark), state["tick_value"])
             risk.scenario_weight = weight
             risk.initial_factor = int(params[0, P_INITIAL_FACTOR])
-        return risk, {**state, "state": memory}
+        return risk, {**state, "state": memory} | ({} if window is None else {"window": window})
 
     def requirement(self, portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
         """Requirements of all accounts, minor units."""

@@ -14,15 +14,14 @@ from margin.backtests.tails import (
     Measure,
     horizon_losses,
     liquidation_weights,
-    normal_multiple,
     rolling_tail,
-    tail_probability,
 )
+from margin.historical import normal_multiple, tail_probability
 from margin.volatility import WARM_UP
 from sim.errors import ConfigError
 
 Side = Literal["long", "short", "both"]
-Period = Literal["sqrt", "linear", "overlapping"]
+Scaling = Literal["sqrt", "linear", "overlapping"]
 
 FAMILIES = {
     "ewma": "normal quantile x EWMA volatility",
@@ -140,7 +139,7 @@ class Setting:
     Attributes:
         confidence: such as 0.99.
         days: margin period of risk.
-        period: how a day's rate becomes one over the period: root of time (all held to the end), root of the linear
+        scaling: how a day's rate becomes one over the period: root of time (all held to the end), root of the linear
             liquidation's effective time, or overlapping returns over the period for models with a window.
         side: of the position; ``"both"`` margins the worse tail and counts losses of a long or a short.
         first: first return of the window; parameters are fitted before it.
@@ -150,7 +149,7 @@ class Setting:
 
     confidence: float = 0.99
     days: int = 1
-    period: Period = "sqrt"
+    scaling: Scaling = "sqrt"
     side: Side = "long"
     first: int = 0
     refit: int = 0
@@ -164,7 +163,7 @@ class Setting:
     @property
     def weights(self) -> np.ndarray:
         """Part of the position held on each day of the period, float64[days]."""
-        return liquidation_weights(self.days, self.period == "linear")
+        return liquidation_weights(self.days, self.scaling == "linear")
 
     @property
     def horizon(self) -> float:
@@ -192,7 +191,7 @@ def needed_returns(model: RateModel, setting: Setting) -> int:
     """Returns before the window without which the model, tools included, cannot be computed."""
     least = 0 if model.family == "hs" or model.rate is not None else WARM_UP
     if model.window is not None:
-        least = max(least, model.window + (setting.days - 1 if setting.period == "overlapping" else 0))
+        least = max(least, model.window + (setting.days - 1 if setting.scaling == "overlapping" else 0))
     return max([least, *(tool.needed_returns(least, setting.lookback) for tool in model.tools)])
 
 
@@ -230,7 +229,7 @@ def _empirical(model: RateModel, returns: np.ndarray, volatility: np.ndarray, se
     day's return by its own; over one day the two are the same.
     """
     assert model.window is not None
-    if setting.period != "overlapping" or setting.days == 1:
+    if setting.scaling != "overlapping" or setting.days == 1:
         sample, factor, lag = returns / volatility, setting.horizon, 0
     else:
         scale = volatility if model.family == "fhs_rescaled" else None

@@ -1,4 +1,4 @@
-"""Tails: what a confidence level asks of a normal volatility, of a sample of returns, and over several days.
+"""Tails along a series: what a sample of past returns asks, and losses over several days.
 
 Quantiles of a sample interpolate linearly between order statistics, the n values standing at 0, 1/(n-1), ..., 1.
 Expected shortfall of a sample is the mean of the order statistics at or below that quantile.
@@ -6,40 +6,14 @@ Expected shortfall of a sample is the mean of the order statistics at or below t
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import numpy as np
 
-from sim.errors import ConfigError
+from margin.historical import tail_place
 
 Measure = Literal["var", "es"]
 _CHUNK = 512  # windows sorted at a time
-
-
-def tail_probability(confidence: float) -> float:
-    """One less the confidence, without the dust of the subtraction (0.01 for 0.99)."""
-    return round(1.0 - confidence, 12)
-
-
-def normal_multiple(confidence: float, measure: Measure = "var") -> float:
-    """Margin per unit of volatility under a normal law: the quantile, or the expected shortfall ``phi(z) / (1 - c)``.
-
-    Examples:
-        >>> round(normal_multiple(0.99), 4), round(normal_multiple(0.975, "es"), 4)
-        (2.3263, 2.3378)
-    """
-    from scipy.stats import norm
-
-    if not 0.5 < confidence < 1.0:
-        raise ConfigError.of("confidence", confidence, "a number above 0.5 and below 1")
-    quantile = float(norm.isf(tail_probability(confidence)))
-    return quantile if measure == "var" else float(norm.pdf(quantile)) / tail_probability(confidence)
-
-
-def tail_count(size: int, probability: float) -> int:
-    """How many order statistics stand at or below the interpolated quantile of a sample."""
-    return math.floor(round(probability * (size - 1), 9)) + 1
 
 
 def rolling_tail(values: np.ndarray, window: int, probability: float, measure: Measure) -> np.ndarray:
@@ -59,9 +33,7 @@ def rolling_tail(values: np.ndarray, window: int, probability: float, measure: M
     if len(values) <= window:
         return found
     windows = np.lib.stride_tricks.sliding_window_view(values[:-1], window)
-    count = tail_count(window, probability)
-    place = probability * (window - 1)
-    part = place - (count - 1)
+    count, part = tail_place(window, probability)
     needed = [count - 1, min(count, window - 1)]
     for begin in range(0, len(windows), _CHUNK):
         ordered = np.partition(windows[begin : begin + _CHUNK], needed, axis=1)

@@ -425,6 +425,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("py_requirement", np.int64, 3),  # [A, C + 1, 2]: requirements of a NumPy rule; column C is the account's total
     ("multi_accounts", np.int32, 1),  # [A] accounts outside the index (several contracts)
     ("multi_where", np.int32, 1),  # [A] position in multi_accounts, -1
+    ("model_window", np.float64, 3),  # [publishers, C, cells]: windows of past returns, see margin.kernels.historical
 )
 
 # Which requirement is asked for

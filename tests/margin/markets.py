@@ -27,10 +27,13 @@ def table(contracts: int, dt_seconds: float = 60.0, steps_per_day: int = 1440) -
     return ContractTable.of(made, dt_seconds, steps_per_day)
 
 
-def market(contracts: ContractTable, *, traders: int = 1, publishers: int = 1, notice: int = 1) -> Any:
+def market(
+    contracts: ContractTable, *, traders: int = 1, publishers: int = 1, notice: int = 1, window_cells: int = 0
+) -> Any:
     state = layout.allocate(
-        traders=traders, contracts=len(contracts.names), steps=1, publishers=publishers, notice=notice
-    )
+        traders=traders, contracts=len(contracts.names), steps=1, publishers=publishers, notice=notice,
+        window_cells=window_cells,
+    )  # fmt: skip
     state.contracts["tick_value"] = contracts.tick_value
     state.quotes["mark"] = contracts.initial_mark
     return state
@@ -41,6 +44,8 @@ def install(state: Any, slot: int, model: Any, contracts: ContractTable) -> dict
     arrays = model.init(contracts)
     state.model_params[slot] = arrays["params"]
     state.model_state[slot] = arrays["state"]
+    if "window" in arrays:
+        state.model_window[slot] = arrays["window"]
     return arrays
 
 
