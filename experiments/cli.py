@@ -119,6 +119,48 @@ def cascade(
 
 
 @app.command()
+def backtest(
+    prices: Annotated[
+        str, typer.Argument(metavar="PRICES", help="CSV or Parquet file with a date column; arch:sp500, arch:nasdaq.")
+    ],
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="Rate models, by commas or repeated; all; such as fhs:0.97/500+floor."),
+    ] = None,
+    overlay: Annotated[
+        list[str] | None,
+        typer.Option("--overlay", help="Tools put on every model: stress, buffer, floor, speed, cap=RATE; all."),
+    ] = None,
+    decay: Annotated[str, typer.Option("--lambda", help="Of an EWMA, where a model names none.")] = "0.97",
+    window: Annotated[str, typer.Option("--window", help="Returns in a sample, where a model names none.")] = "500",
+    confidence: Annotated[str, typer.Option("--confidence", help="Between 0.5 and 1.")] = "0.99",
+    horizon: Annotated[str, typer.Option("--horizon", help="Margin period of risk in days, such as 2d.")] = "1d",
+    scaling: Annotated[
+        str, typer.Option("--scaling", help="From a day to the horizon: sqrt, linear (liquidation), overlapping.")
+    ] = "sqrt",
+    side: Annotated[str, typer.Option("--side", help="Of the position: long, short, both.")] = "long",
+    start: Annotated[str | None, typer.Option("--start", help="First date; default once every model is ready.")] = None,
+    end: Annotated[str | None, typer.Option("--end", help="Last date.")] = None,
+    column: Annotated[str, typer.Option("--column", help="Price column.")] = "close",
+    date_format: Annotated[str | None, typer.Option("--date-format", help="Such as %m/%d/%Y; default ISO.")] = None,
+    refit: Annotated[
+        str, typer.Option("--refit", help="Returns between fits of a GARCH on all returns so far; 0: fitted once.")
+    ] = "0",
+    lookback: Annotated[str, typer.Option("--lookback", help="Returns that the tools' ten years stand for.")] = "2500",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Backtest margin models on a price series."""
+    from experiments import backtests
+
+    backtests.command(
+        prices, model or ["ewma"], overlay or [], decay=decay, window=window, confidence=confidence, horizon=horizon,
+        scaling=scaling, side=side, start=start, end=end, column=column, date_format=date_format, refit=refit,
+        lookback=lookback, out=out, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
 def scenarios(name: Name = None, as_json: AsJson = False) -> None:
     """List the built-in scenarios, or print one."""
     from experiments import commands

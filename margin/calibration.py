@@ -10,7 +10,13 @@ from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from margin.durations import parse_duration
 from margin.parameters import Parameters, config_error
-from margin.volatility import Calibration, calibrate_ewma, calibrate_garch, decay_of_half_life
+from margin.volatility import (
+    Calibration,
+    calibrate_ewma,
+    calibrate_garch,
+    calibrate_window,
+    decay_of_half_life,
+)
 from sim.errors import ConfigError
 from sim.world import HistoricalWorld, load_series
 
@@ -73,31 +79,39 @@ def calibrated(
     estimator: str,
     half_life: str | float | None,
     decay: float | None,
+    window: int | None = None,
 ) -> dict[str, float | dict[str, float]]:
     """Parameters that take the place of ``calibrate``.
 
     Args:
         series: one for all contracts, or one per contract name.
-        estimator: ``"ewma"`` or ``"garch"``.
+        estimator: ``"ewma"``, ``"garch"``, ``"hs"``, ``"fhs"`` or ``"fhs_rescaled"``.
         half_life: of the EWMA in days (``"20d"``), or None.
         decay: lambda of the EWMA per day, or None.
+        window: returns of a historical window without an EWMA.
 
     Returns:
         ``initial_volatility`` and, for a GARCH, ``omega``, ``alpha``, ``beta``; each a number or one per contract.
     """
-    if estimator == "ewma" and decay is None:
+    if estimator in ("ewma", "fhs", "fhs_rescaled") and decay is None:
         assert half_life is not None
         decay = decay_of_half_life(parse_duration(half_life)[0])
     keys = {"initial_volatility": "volatility"}
     if estimator == "garch":
         keys |= {"omega": "omega", "alpha": "alpha", "beta": "beta"}
     if isinstance(series, SeriesParameters):
-        common = _of(series, decay if estimator == "ewma" else None)
+        common = _of(series, estimator, decay, window)
         return {key: getattr(common, field) for key, field in keys.items()}
-    each = {name: _of(one, decay if estimator == "ewma" else None) for name, one in series.items()}
+    each = {name: _of(one, estimator, decay, window) for name, one in series.items()}
     return {key: {name: getattr(one, field) for name, one in each.items()} for key, field in keys.items()}
 
 
-def _of(series: SeriesParameters, decay: float | None) -> Calibration:
+def _of(series: SeriesParameters, estimator: str, decay: float | None, window: int | None) -> Calibration:
     returns = log_returns(series)
-    return calibrate_garch(returns) if decay is None else calibrate_ewma(returns, decay)
+    if estimator == "garch":
+        return calibrate_garch(returns)
+    if estimator == "hs":
+        assert window is not None
+        return calibrate_window(returns, window)
+    assert decay is not None
+    return calibrate_ewma(returns, decay)

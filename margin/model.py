@@ -34,7 +34,15 @@ from margin.kernels.requirement import isolated as _isolated_kernel
 from margin.kernels.requirement import scenarios as _scenarios_kernel
 from margin.open_interest import OpenInterestParameters, initial_rates, write_open_interest
 from margin.parameters import Parameters, config_error
-from margin.rates import FixedRateParameters, VolatilityParameters, publish_rates, resolved, write_rates
+from margin.rates import (
+    FixedRateParameters,
+    VolatilityParameters,
+    publish_rates,
+    resolved,
+    window_cells,
+    write_first_window,
+    write_rates,
+)
 from margin.scenarios import ScenarioParameters, grid, joint_moves, write_scenarios
 from margin.schedules import (
     ScheduleParameters,
@@ -146,9 +154,11 @@ class Rule:
         return self.params.model_dump(mode="json", exclude_none=True)
 
     def init(self, contracts: ContractTable) -> ModelState:
-        """Arrays ``params`` and ``state``, float64[C, K], of the compiled publisher, and ``tick_value``, int64[C].
+        """Arrays of the compiled publisher, and ``tick_value``, int64[C].
 
-        Charges by size add ``tiers``, int64[C, rows, 7], haircuts ``haircut`` and ``haircut_size``, int64[K].
+        ``params`` and ``state`` are float64[C, K]; ``window``, float64[C, cells], stands beside them where rates come
+        from past returns. Charges by size add ``tiers``, int64[C, rows, 7], haircuts ``haircut`` and ``haircut_size``,
+        int64[K].
         """
         params = np.zeros((len(contracts.names), MODEL_PARAMS))
         memory = np.zeros((len(contracts.names), MODEL_STATE))
@@ -174,12 +184,19 @@ class Rule:
             self.scenarios = write_scenarios(params, self.params, contracts, ratio)
         memory[:, S_VARIANCE] = params[:, P_VARIANCE]
         found["inverse"] = contracts.inverse.astype(np.int64)
+        if self.window_cells(contracts):
+            found["window"] = write_first_window(params, self.params)
         return found
+
+    def window_cells(self, contracts: ContractTable) -> int:
+        """Floats per contract that the rule keeps of past returns."""
+        return window_cells(self.params, contracts)
 
     def publish(self, market: MarketView, state: ModelState) -> tuple[RiskParameters, ModelState]:
         """Risk parameters of the step being computed, and the memory after it."""
         params, memory = state["params"], state["state"].copy()
-        publish_rates(params, memory, int(market.step), np.asarray(market.mark))
+        window = state["window"].copy() if "window" in state else None
+        publish_rates(params, memory, int(market.step), np.asarray(market.mark), window)
         if isinstance(self.params, OpenInterestParameters):
             memory[:, S_INITIAL] = initial_rates(params, market, state["tick_value"], state["inverse"])
         risk = RiskParameters(
@@ -196,7 +213,7 @@ class Rule:
             risk.scenario_pnl = grid(moves, risk.rate_maintenance, mark, state["tick_value"], state["inverse"])
             risk.scenario_weight = weight
             risk.initial_factor = int(params[0, P_INITIAL_FACTOR])
-        return risk, {**state, "state": memory}
+        return risk, {**state, "state": memory} | ({} if window is None else {"window": window})
 
     def requirement(self, portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
         """Requirements of all accounts, minor units."""

@@ -4,7 +4,9 @@ In this order, with ``M`` the calculated rate of an update, ``R`` the buffer's r
 the update before:
 
 1. stress weight ``w`` (EMIR RTS 153/2013 Art. 28(1)(b) asks for at least 25 %): ``M <- (1 - w) M + w M_stress``;
-2. buffer ``b`` (Art. 28(1)(a): at least 25 %, which may be exhausted while calculated requirements rise):
+2. buffer ``b`` (Art. 28(1)(a): at least 25 %, which may be exhausted while calculated requirements rise), by one of
+   two rules of release and rebuild. By level, with ``L < H`` rates of given volatilities: ``M (1 + b k)``,
+   ``k = clip((H - M) / (H - L), 0, 1)``: whole up to L, released as M rises to H, rebuilt as M falls. By reference:
    ``max(M, (1 + b) min(M, R))``. Up to its reference the buffer is whole; above, it is released one for one, so that
    the published rate stands still until ``M = (1 + b) R``, where it is exhausted. It is rebuilt as the reference moves
    to the calculated rate, ``R <- R + (1 - 2^(-update / buffer_rebuild)) (M - R)``, after each update;
@@ -28,6 +30,8 @@ from margin.kernels.columns import (
     ON_INITIAL,
     ON_MAINTENANCE,
     P_BUFFER,
+    P_BUFFER_GONE,
+    P_BUFFER_WHOLE,
     P_CAP,
     P_FLOOR,
     P_GROWTH,
@@ -66,6 +70,13 @@ class OverlayParameters(Parameters):
     )
     buffer: NonNegative = Field(0.0, description="buffer as a fraction of the calculated rate, such as 0.25")
     buffer_rebuild: Duration = Field("20d", description="half-life of the buffer's reference")
+    buffer_whole_volatility: PositivePerContract | None = Field(
+        None,
+        description="release by level: volatility up to which the buffer is whole, per square root of a trading day",
+    )
+    buffer_gone_volatility: PositivePerContract | None = Field(
+        None, description="release by level: volatility from which nothing of the buffer is left"
+    )
     floor: RatePerContract | None = Field(None, description="smallest initial rate")
     floor_volatility: PositivePerContract | None = Field(
         None, description="volatility whose rate is the floor, per square root of a trading day"
@@ -79,6 +90,11 @@ class OverlayParameters(Parameters):
     def _consistent(self) -> OverlayParameters:
         if self.stress_weight > 0.0 and self.stress_volatility is None:
             raise ValueError("stress_volatility, since stress_weight is positive")
+        whole, gone = self.buffer_whole_volatility, self.buffer_gone_volatility
+        if (whole is None) != (gone is None):
+            raise ValueError("both buffer_whole_volatility and buffer_gone_volatility, or neither")
+        if whole is not None and gone is not None and not at_least_everywhere(whole, gone):
+            raise ValueError("a buffer_whole_volatility that is not above buffer_gone_volatility")
         if self.floor is not None and self.floor_volatility is not None:
             raise ValueError("either floor or floor_volatility, not both")
         if self.floor is not None and not at_least_everywhere(self.floor, self.cap):
@@ -106,6 +122,10 @@ def write_overlays(
     if overlays.stress_volatility is not None:
         table[:, P_STRESS] = rate_of_day * per_contract("stress_volatility", overlays.stress_volatility, names)
     table[:, P_BUFFER] = overlays.buffer
+    for column, key in ((P_BUFFER_WHOLE, "buffer_whole_volatility"), (P_BUFFER_GONE, "buffer_gone_volatility")):
+        level = getattr(overlays, key)
+        if level is not None:
+            table[:, column] = rate_of_day * per_contract(key, level, names)
     table[:, P_REBUILD] = 1.0 - power(0.5, update_steps / in_steps(overlays.buffer_rebuild, contracts))
     floor = np.zeros(len(names))
     if overlays.floor is not None:
@@ -128,6 +148,38 @@ def write_overlays(
         table[:, P_GROWTH] = power(1.0 + overlays.speed_limit, 1.0 / updates)
 
 
+def stress_weighted(rate: np.ndarray, stressed: np.ndarray, weight: float | np.ndarray) -> np.ndarray:
+    """``(1 - w) M + w M_stress`` (EMIR RTS 153/2013 Art. 28(1)(b))."""
+    return (1.0 - weight) * rate + weight * stressed
+
+
+def reference_buffered(rate: np.ndarray, reference: np.ndarray, buffer: float | np.ndarray) -> np.ndarray:
+    """Art. 28(1)(a), released one for one above a reference that follows: ``max(M, (1 + b) min(M, R))``."""
+    return np.maximum(rate, (1.0 + buffer) * np.minimum(rate, reference))
+
+
+def level_buffered(
+    rate: np.ndarray, whole: np.ndarray, exhausted: np.ndarray, buffer: float | np.ndarray
+) -> np.ndarray:
+    """Art. 28(1)(a), released between two levels: ``M (1 + b k)``, ``k = clip((H - M) / (H - L), 0, 1)``.
+
+    Args:
+        rate: calculated rates M.
+        whole: L, up to which the buffer is whole.
+        exhausted: H, from which nothing of it is left; where ``H <= L`` it is all or nothing at H.
+        buffer: b, such as 0.25.
+    """
+    gap = exhausted - whole
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = np.clip((exhausted - rate) / gap, 0.0, 1.0)
+    return rate * (1.0 + buffer * np.where(gap > 0.0, part, np.where(rate < exhausted, 1.0, 0.0)))
+
+
+def speed_limited(rate: np.ndarray, previous: np.ndarray, growth: float | np.ndarray) -> np.ndarray:
+    """At most ``growth`` times the rate before."""
+    return np.minimum(rate, previous * growth)
+
+
 def to_units(rates: np.ndarray) -> np.ndarray:
     """Rates as whole units of 2**-32, to nearest, at most 100 %; float64[C]."""
     return np.minimum(np.floor(rates * RATE_ONE + 0.5), float(RATE_ONE))
@@ -145,10 +197,11 @@ def overlaid(params: np.ndarray, memory: np.ndarray, calculated: np.ndarray) -> 
         float64[C], whole units of 2**-32.
     """
     started = memory[:, S_STARTED] != 0.0
-    weight = params[:, P_STRESS_WEIGHT]
-    rate = (1.0 - weight) * calculated + weight * params[:, P_STRESS]
+    rate = stress_weighted(calculated, params[:, P_STRESS], params[:, P_STRESS_WEIGHT])
     reference = np.where(started, memory[:, S_REFERENCE], rate)
-    buffered = np.maximum(rate, (1.0 + params[:, P_BUFFER]) * np.minimum(rate, reference))
+    following = reference_buffered(rate, reference, params[:, P_BUFFER])
+    between = level_buffered(rate, params[:, P_BUFFER_WHOLE], params[:, P_BUFFER_GONE], params[:, P_BUFFER])
+    buffered = np.where(params[:, P_BUFFER_GONE] > 0.0, between, following)
     memory[:, S_REFERENCE] = reference + params[:, P_REBUILD] * (rate - reference)
     published = np.maximum(to_units(buffered), params[:, P_FLOOR])
     limited = np.floor(memory[:, S_OVERLAID] * params[:, P_GROWTH])

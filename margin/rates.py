@@ -9,13 +9,24 @@ from pydantic import Field, model_validator
 
 from margin.calibration import SeriesPerContract, calibrated
 from margin.durations import Duration, in_steps, in_whole_steps
+from margin.historical import (
+    WINDOWED,
+    cells_of,
+    first_window,
+    normal_multiple,
+    observe_window,
+    tail_loss,
+    write_window,
+)
 from margin.kernels.columns import (
+    FILTER_NONE,
     FIXED,
     ON_INITIAL,
     ON_MAINTENANCE,
     P_ALPHA,
     P_BETA,
     P_FACTOR,
+    P_FILTER,
     P_INITIAL,
     P_MAINTENANCE,
     P_OMEGA,
@@ -48,7 +59,7 @@ from margin.procyclicality import OverlayParameters, overlaid, to_units, write_o
 from margin.volatility import half_life_of_decay, observe
 from sim.contracts import ContractTable
 from sim.errors import ConfigError
-from sim.kernels.realmath import ln, normal_quantile, power
+from sim.kernels.realmath import ln, power
 
 # Of each group a user gives at most one; giving one puts the preset's others aside.
 EXCLUSIVE = (
@@ -62,6 +73,7 @@ EXCLUSIVE = (
 
 
 _EWMA_ONLY = ("half_life", "decay", "initial_samples")
+_WINDOW_ONLY = ("window", "tails")
 _GARCH_ONLY = ("alpha", "beta", "omega", "long_run_volatility")
 
 
@@ -69,7 +81,7 @@ def merged(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Parameters given on top of a preset's: giving one of a group puts the preset's others of that group aside."""
     aside = {name for group in EXCLUSIVE if any(key in given for key in group) for name in group}
     if given.get("estimator", defaults.get("estimator")) != defaults.get("estimator"):
-        aside |= {*_EWMA_ONLY, *_GARCH_ONLY}
+        aside |= {*_EWMA_ONLY, *_GARCH_ONLY, *_WINDOW_ONLY}
     if "calibrate" in given:
         aside |= set(_GARCH_ONLY)
     return {key: value for key, value in defaults.items() if key not in aside} | given
@@ -91,11 +103,15 @@ class FixedRateParameters(Parameters):
 class VolatilityParameters(OverlayParameters):
     """Rates that follow the volatility of the mark.
 
-    The initial rate is ``quantile x sigma x sqrt(horizon / sample_interval)``, with sigma per square root of a sample.
+    The initial rate is ``multiple x sigma x horizon factor``, with sigma per square root of a sample and the multiple
+    the normal quantile (or expected shortfall) at the confidence; the historical estimators take the tail of past
+    returns in place of ``multiple x sigma`` (see :mod:`margin.historical`).
     Returns are those of the mark between samples, so that the bounce between bid and ask does not count as volatility.
     """
 
-    estimator: Literal["ewma", "garch"] = "ewma"
+    estimator: Literal["ewma", "garch", "hs", "fhs", "fhs_rescaled"] = Field(
+        "ewma", description="volatility, or tail of past returns: historical, filtered, filtered and rescaled"
+    )
     half_life: Duration | None = Field(None, description="of the EWMA's weights")
     decay: float | None = Field(None, gt=0.0, lt=1.0, description="the EWMA's lambda per sample_interval")
     alpha: NonNegativePerContract | None = Field(None, description="GARCH: weight of the last squared return")
@@ -107,7 +123,16 @@ class VolatilityParameters(OverlayParameters):
     sample_interval: Duration = Field("10min", description="time between samples of the mark")
     update_interval: Duration | None = Field(None, description="time between updates of rates; default: each sample")
     horizon: Duration = Field("1d", description="margin period of risk")
-    confidence: float | None = Field(None, gt=0.5, lt=1.0, description="normal confidence level")
+    scaling: Literal["sqrt", "linear", "overlapping"] = Field(
+        "sqrt",
+        description="from a sample to the horizon: root of time, linear liquidation, overlapping returns (historical)",
+    )
+    measure: Literal["var", "es"] = Field("var", description="quantile, or expected shortfall beyond it")
+    window: int | None = Field(None, ge=2, le=100_000, description="historical: values in the window")
+    tails: Literal["both", "long", "short"] = Field(
+        "both", description="historical: the tail that counts, of a long, a short, or the worse"
+    )
+    confidence: float | None = Field(None, gt=0.5, lt=1.0, description="confidence level")
     quantile: Positive | None = Field(None, description="multiple of sigma, instead of confidence")
     initial_rate: RatePerContract | None = Field(None, description="initial rate at the start, which implies sigma")
     initial_volatility: PositivePerContract | None = Field(
@@ -123,14 +148,18 @@ class VolatilityParameters(OverlayParameters):
 
     @model_validator(mode="after")
     def _complete(self) -> VolatilityParameters:
+        filtered = self.estimator in ("ewma", "fhs", "fhs_rescaled")
         for group in EXCLUSIVE[:3]:
             given = [name for name in group if getattr(self, name) is not None]
-            needed = self.estimator == "ewma" or group[0] != "half_life"
+            needed = filtered or group[0] != "half_life"
             if len(given) > 1 or (needed and not given):
                 raise ValueError("exactly one of " + ", ".join(group))
-        if self.estimator == "ewma":
+        self._check_window()
+        if self.estimator != "garch":
             if any(value is not None for value in (self.alpha, self.beta, self.omega, self.long_run_volatility)):
                 raise ValueError('alpha, beta, omega and long_run_volatility only with estimator = "garch"')
+            if self.estimator == "hs" and not (self.half_life is self.decay is self.initial_samples is None):
+                raise ValueError('half_life, decay and initial_samples not with estimator = "hs"')
         elif self.half_life is not None or self.decay is not None or self.initial_samples is not None:
             raise ValueError('half_life, decay and initial_samples only with estimator = "ewma"')
         elif self.calibrate is None:
@@ -142,6 +171,27 @@ class VolatilityParameters(OverlayParameters):
             raise ValueError("either calibrate or the parameters of the GARCH")
         return self
 
+    def _check_window(self) -> None:
+        """Parameters that go with a window of past returns, and those that need a confidence."""
+        windowed = self.estimator in WINDOWED
+        if windowed and self.window is None:
+            raise ValueError(f'window, with estimator = "{self.estimator}"')
+        if not windowed and self.window is not None:
+            raise ValueError("window only with estimator = " + ", ".join(f'"{name}"' for name in WINDOWED))
+        if not windowed and self.scaling == "overlapping":
+            raise ValueError('scaling = "overlapping" only with a window of past returns')
+        if (windowed or self.measure == "es") and self.confidence is None:
+            raise ValueError("confidence instead of quantile, with a window of past returns or expected shortfall")
+
+    def horizon_samples(self, contracts: ContractTable) -> float:
+        """The horizon in samples; whole, at least 1, where returns overlap or liquidation is linear."""
+        samples = in_steps(self.horizon, contracts) / in_whole_steps(self.sample_interval, contracts)
+        return samples if self.scaling == "sqrt" else float(max(1, round(samples)))
+
+    def overlap(self, contracts: ContractTable) -> int:
+        """Samples that a value of the window spans."""
+        return int(self.horizon_samples(contracts)) if self.scaling == "overlapping" else 1
+
 
 def resolved(params: Parameters) -> Parameters:
     """The same parameters with a calibration carried out, so that they can be stored and repeated."""
@@ -152,7 +202,7 @@ def resolved(params: Parameters) -> Parameters:
     if isinstance(params.half_life, (int, float)) or (params.half_life and not params.half_life.endswith("d")):
         raise ConfigError.of("margin.params.half_life", params.half_life, "a number of days (d) with calibrate")
     values: dict[str, Any] = params.model_dump(exclude_unset=True, exclude={"calibrate"})
-    values.update(calibrated(params.calibrate, params.estimator, params.half_life, params.decay))
+    values.update(calibrated(params.calibrate, params.estimator, params.half_life, params.decay, params.window))
     return type(params)(**values)
 
 
@@ -182,13 +232,22 @@ def _write_volatility(table: np.ndarray, params: VolatilityParameters, contracts
     sample = in_whole_steps(params.sample_interval, contracts)
     update = sample if params.update_interval is None else in_whole_steps(params.update_interval, contracts)
     horizon = in_steps(params.horizon, contracts)
-    quantile = params.quantile if params.quantile is not None else float(normal_quantile(params.confidence))
+    quantile = multiple_of(params)
     table[:, P_RATES] = VOLATILITY
     table[:, P_RATIO] = params.maintenance_ratio
     table[:, P_SAMPLE] = sample
     table[:, P_UPDATE] = update
-    table[:, P_FACTOR] = quantile * np.sqrt(horizon / sample)
-    if params.estimator == "ewma":
+    if params.scaling == "sqrt":
+        factor = quantile * np.sqrt(horizon / sample)
+        rate_of_day = quantile * np.sqrt(horizon / day)
+    else:
+        count = params.horizon_samples(contracts)
+        # selling one part per sample, from the first sample's end: the squares of what is still held add up to this
+        held = (count + 1.0) * (2.0 * count + 1.0) / (6.0 * count) if params.scaling == "linear" else count
+        factor = quantile * np.sqrt(held)
+        rate_of_day = factor * np.sqrt(sample / day)
+    table[:, P_FACTOR] = factor
+    if params.estimator in ("ewma", "fhs", "fhs_rescaled"):
         # a decay is per nominal sample; what is kept is its half-life in time
         if params.half_life is not None:
             memory = in_steps(params.half_life, contracts)
@@ -198,15 +257,43 @@ def _write_volatility(table: np.ndarray, params: VolatilityParameters, contracts
         decay = float(power(0.5, sample / memory))
         table[:, P_ALPHA], table[:, P_BETA] = 1.0 - decay, decay
         table[:, P_PRIOR] = params.initial_samples or 0.0
-    else:
+    elif params.estimator == "garch":
         _write_garch(table, params, contracts, nominal, sample)
+    else:
+        table[:, P_BETA] = 1.0  # without an EWMA the variance stays what it was at the start
     if params.initial_volatility is not None:
         start = per_contract("initial_volatility", params.initial_volatility, names) * np.sqrt(sample / day)
     else:
         assert params.initial_rate is not None
         start = per_contract("initial_rate", params.initial_rate, names) / table[:, P_FACTOR]
     table[:, P_VARIANCE] = start * start
-    write_overlays(table, params, contracts, np.full(len(names), quantile * np.sqrt(horizon / day)), update)
+    if params.window is not None:
+        assert params.confidence is not None
+        overlap = params.overlap(contracts)
+        write_window(table, params.estimator, params.window, overlap, params.confidence, params.measure, params.tails)
+        # the tail takes the multiple's place, and overlapping returns the horizon's
+        table[:, P_FACTOR] = factor / quantile / np.sqrt(overlap)
+    write_overlays(table, params, contracts, np.full(len(names), rate_of_day), update)
+
+
+def multiple_of(params: VolatilityParameters) -> float:
+    """Margin per unit of volatility over the horizon: as given, or of the normal law at the confidence."""
+    if params.quantile is not None:
+        return params.quantile
+    assert params.confidence is not None
+    return normal_multiple(params.confidence, params.measure)
+
+
+def window_cells(params: Parameters, contracts: ContractTable) -> int:
+    """Floats per contract that a model keeps of past returns; 0 without a window."""
+    if not isinstance(params, VolatilityParameters) or params.window is None:
+        return 0
+    return cells_of(params.window, params.overlap(contracts))
+
+
+def write_first_window(table: np.ndarray, params: VolatilityParameters) -> np.ndarray:
+    """The windows at the start, float64[C, cells], from a written table."""
+    return first_window(table, multiple_of(params))
 
 
 def _write_garch(
@@ -230,7 +317,9 @@ def _write_garch(
     table[:, P_OMEGA], table[:, P_ALPHA], table[:, P_BETA] = omega, alpha, beta
 
 
-def publish_rates(params: np.ndarray, memory: np.ndarray, step: int, mark: np.ndarray) -> None:
+def publish_rates(
+    params: np.ndarray, memory: np.ndarray, step: int, mark: np.ndarray, windows: np.ndarray | None = None
+) -> None:
     """Rates of the step being computed, for all contracts: the readable form of the compiled publisher.
 
     Args:
@@ -238,6 +327,7 @@ def publish_rates(params: np.ndarray, memory: np.ndarray, step: int, mark: np.nd
         memory: float64[C, K], mutated; the rates are its columns ``S_INITIAL`` and ``S_MAINTENANCE``.
         step: the step.
         mark: int64[C], sub-ticks.
+        windows: float64[C, cells] of past returns, mutated; None without.
     """
     first = memory[0, S_STARTED] == 0.0
     if params[0, P_RATES] == FIXED:
@@ -248,9 +338,16 @@ def publish_rates(params: np.ndarray, memory: np.ndarray, step: int, mark: np.nd
         if first:
             memory[:, S_LOG_MARK] = log_mark
         elif step % int(params[0, P_SAMPLE]) == 0:
+            if windows is not None:
+                for row, own, window, level in zip(params, memory, windows, log_mark, strict=True):
+                    observe_window(row, own, window, level - own[S_LOG_MARK])
             observe(params, memory, log_mark)
         if first or step % int(params[0, P_UPDATE]) == 0:
             calculated = params[:, P_FACTOR] * np.sqrt(memory[:, S_VARIANCE])
+            if windows is not None:
+                tails = np.array([tail_loss(row, window) for row, window in zip(params, windows, strict=True)])
+                filtered = params[:, P_FILTER] != FILTER_NONE
+                calculated = params[:, P_FACTOR] * tails * np.where(filtered, np.sqrt(memory[:, S_VARIANCE]), 1.0)
             changed = overlaid(params, memory, calculated)
             plain = np.maximum(to_units(calculated), 1.0)
             initial = plain if params[0, P_OVERLAYS_ON] == ON_MAINTENANCE else changed

@@ -114,6 +114,22 @@ def calibrate_ewma(returns: npt.ArrayLike, decay: float) -> Calibration:
     return Calibration(_rounded(float(np.sqrt(variance))), 0.0, _rounded(1.0 - decay), _rounded(decay))
 
 
+def calibrate_window(returns: npt.ArrayLike, size: int) -> Calibration:
+    """Root mean square of the last returns of a series, the start of a historical window.
+
+    Args:
+        returns: float64[n], log returns, oldest first.
+        size: returns that count.
+
+    Raises:
+        ConfigError: there are fewer than 250 returns, or fewer than ``size``.
+    """
+    series = _long_enough(returns)
+    if len(series) < size:
+        raise ConfigError.of("margin.params.calibrate", f"{len(series)} returns", f"at least {size}, a window")
+    return Calibration(_rounded(float(np.sqrt(np.mean(series[-size:] ** 2)))), 0.0, 0.0, 0.0)
+
+
 def calibrate_garch(returns: npt.ArrayLike) -> Calibration:
     """Fit a zero-mean normal GARCH(1,1) to log returns by maximum likelihood (the ``arch`` package).
 

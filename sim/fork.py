@@ -112,6 +112,7 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     state.meta[s.M_SCENARIOS] = 0
     state.model_params[0] = state.model_params[slot]
     state.model_state[0] = state.model_state[slot]
+    state.model_window[0] = state.model_window[slot]
     state.model_rates[0] = np.floor(state.model_rates[slot] * scale + 0.5).astype(np.int64)
     state.model_scale[0] = scale
     state.meta[s.M_INDEX_VALID] = bool(model.index_valid)

@@ -128,6 +128,11 @@ class Market(mesa.Model):
         if self.world.value.shape != (self.config.steps + 1, len(self.contracts)):
             raise ConfigError.of("world", self.world.value.shape, f"paths of {self.config.steps} steps")
 
+    def _window_cells(self, model: MarginModel) -> int:
+        """Room that a model needs for past returns; a user's own model may not know the question."""
+        ask = getattr(model, "window_cells", None)
+        return int(ask(self.contract_table)) if ask is not None else 0
+
     def _allocate(self) -> None:
         config, clearing_ = self.config, self.clearing
         traders = sum(population.count for population in self.populations)
@@ -147,6 +152,7 @@ class Market(mesa.Model):
             wake_rows=max(rows, 1),
             wake_starts=max(starts, 2),
             flows=max(len(self.events), 1),
+            window_cells=max(self._window_cells(model) for model in (self.margin, *self.shadows.values())),
         )
         state, meta = self.state, self.state.meta
         half_life = clearing_.mark_ema_half_life_seconds / config.dt_seconds
@@ -284,6 +290,8 @@ class Market(mesa.Model):
                 state.model_state[slot] = memory["state"]
                 if slot == 0:
                     self._put_schedule(memory)
+                if "window" in memory:
+                    state.model_window[slot, :, : memory["window"].shape[1]] = memory["window"]
                 model.publish_kernel(state, slot)
             else:
                 self.margin_state = memory

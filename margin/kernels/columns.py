@@ -13,6 +13,12 @@ BY_CONTRACT, BY_SCENARIO = 0, 1
 # Which of the two rates the overlays change
 ON_BOTH, ON_INITIAL, ON_MAINTENANCE = 0, 1, 2
 
+# What a value of a window of returns is divided by: nothing, the volatility at its start, each sample's own
+FILTER_NONE, FILTER_START, FILTER_DAYS = 0, 1, 2
+# What is taken of a window, and of which tail
+MEASURE_VAR, MEASURE_ES = 0, 1
+TAIL_BOTH, TAIL_LOWER, TAIL_UPPER = 0, 1, 2
+
 MOVES_MAX = 8
 
 (
@@ -46,6 +52,17 @@ MOVES_MAX = 8
 P_MOVE = 26  # first of MOVES_MAX sizes of common moves, units
 # Initial rates that rise with open interest: minor units of value where the rise begins and where it ends
 P_OPEN_LOWER, P_OPEN_UPPER = 46, 47
+(
+    P_WINDOW,  # values in the window of past returns, 0: the rate is a multiple of the volatility
+    P_OVERLAP,  # samples that one of its values spans
+    P_FILTER,  # FILTER_NONE, FILTER_START or FILTER_DAYS
+    P_MEASURE,  # MEASURE_VAR or MEASURE_ES
+    P_TAILS,  # TAIL_BOTH, TAIL_LOWER or TAIL_UPPER
+    P_TAIL_COUNT,  # order statistics at or below the quantile
+    P_TAIL_PART,  # part of the way to the next one at which the quantile stands
+    P_BUFFER_WHOLE,  # rate up to which the buffer is whole, fraction
+    P_BUFFER_GONE,  # rate from which nothing of it is left, fraction; 0: it follows its reference instead
+) = range(P_MOVE + MOVES_MAX, P_MOVE + MOVES_MAX + 9)
 
 (
     S_STARTED,  # 1 after the first publication
@@ -57,4 +74,5 @@ P_OPEN_LOWER, P_OPEN_UPPER = 46, 47
     S_SAMPLES,  # samples taken
     S_REFERENCE,  # slow reference of the calculated rate, which the buffer is measured from
     S_STEP,  # step of the last publication
-) = range(9)
+    S_PLACE,  # where the next value of the window goes: the place of its oldest
+) = range(10)

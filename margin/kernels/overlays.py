@@ -6,6 +6,8 @@ import numpy as np
 
 from margin.kernels.columns import (
     P_BUFFER,
+    P_BUFFER_GONE,
+    P_BUFFER_WHOLE,
     P_CAP,
     P_FLOOR,
     P_GROWTH,
@@ -27,6 +29,17 @@ def to_units(rate):
 
 
 @kernel()
+def _between_levels(rate, whole, gone, buffer):
+    """The buffer is whole up to one level of the rate and gone from another."""
+    gap = gone - whole
+    if gap > 0.0:
+        part = min(max((gone - rate) / gap, 0.0), 1.0)
+    else:
+        part = 1.0 if rate < gone else 0.0
+    return rate * (1.0 + buffer * part)
+
+
+@kernel()
 def overlaid(params, memory, calculated):
     """The calculated rate after stress weight, buffer, floor, speed limit and cap, in that order.
 
@@ -45,7 +58,10 @@ def overlaid(params, memory, calculated):
     if memory[S_STARTED] == 0.0:
         memory[S_REFERENCE] = rate
     reference = memory[S_REFERENCE]
-    buffered = max(rate, (1.0 + params[P_BUFFER]) * min(rate, reference))
+    if params[P_BUFFER_GONE] > 0.0:
+        buffered = _between_levels(rate, params[P_BUFFER_WHOLE], params[P_BUFFER_GONE], params[P_BUFFER])
+    else:
+        buffered = max(rate, (1.0 + params[P_BUFFER]) * min(rate, reference))
     memory[S_REFERENCE] = reference + params[P_REBUILD] * (rate - reference)
     units = max(to_units(buffered), params[P_FLOOR])
     if params[P_GROWTH] > 0.0 and memory[S_STARTED] != 0.0:

@@ -6,6 +6,7 @@ import numpy as np
 
 from margin.kernels.columns import (
     BY_SCENARIO,
+    FILTER_NONE,
     ON_INITIAL,
     ON_MAINTENANCE,
     P_ALPHA,
@@ -14,6 +15,7 @@ from margin.kernels.columns import (
     P_EXTREME,
     P_EXTREME_WEIGHT,
     P_FACTOR,
+    P_FILTER,
     P_INITIAL,
     P_INITIAL_FACTOR,
     P_MAINTENANCE,
@@ -27,6 +29,7 @@ from margin.kernels.columns import (
     P_RATIO,
     P_SAMPLE,
     P_UPDATE,
+    P_WINDOW,
     S_INITIAL,
     S_LOG_MARK,
     S_MAINTENANCE,
@@ -36,6 +39,7 @@ from margin.kernels.columns import (
     S_VARIANCE,
     VOLATILITY,
 )
+from margin.kernels.historical import observe_window, tail_loss
 from margin.kernels.overlays import overlaid, to_units
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import in_account_currency, is_inverse, size_at
@@ -54,16 +58,19 @@ from sim.kernels.wide import mul_div_floor, mul_shift_floor
 
 
 @kernel()
-def sample(params, memory, log_mark):
-    """Feed the log return of the mark since the last sample to the variance.
+def sample(params, memory, window, log_mark):
+    """Feed the log return of the mark since the last sample to the window, where there is one, and to the variance.
 
     Args:
         params: float64[K], the contract's row of ``model_params``.
         memory: float64[K], its row of ``model_state``; mutated.
+        window: float64[n], its row of ``model_window``; mutated.
         log_mark: log of the mark.
     """
     change = log_mark - memory[S_LOG_MARK]
     memory[S_LOG_MARK] = log_mark
+    if params[P_WINDOW] > 0.0:
+        observe_window(params, memory, window, change)
     memory[S_SAMPLES] += 1.0
     alpha, beta = params[P_ALPHA], params[P_BETA]
     if params[P_PRIOR] > 0.0:
@@ -73,9 +80,14 @@ def sample(params, memory, log_mark):
 
 
 @kernel()
-def update(params, memory):
-    """Rates from the variance, quantile x sigma x sqrt(horizon), then overlays (see :func:`sample`)."""
-    calculated = params[P_FACTOR] * np.sqrt(memory[S_VARIANCE])
+def update(params, memory, window):
+    """Rates, then overlays (see :func:`sample`): quantile x sigma x sqrt(horizon), or the tail of the window."""
+    if params[P_WINDOW] > 0.0:
+        calculated = params[P_FACTOR] * tail_loss(params, window)
+        if params[P_FILTER] != FILTER_NONE:
+            calculated *= np.sqrt(memory[S_VARIANCE])
+    else:
+        calculated = params[P_FACTOR] * np.sqrt(memory[S_VARIANCE])
     changed = overlaid(params, memory, calculated)
     plain = max(to_units(calculated), 1.0)
     initial = plain if params[P_OVERLAYS_ON] == ON_MAINTENANCE else changed
@@ -157,8 +169,8 @@ def publish(state, slot):
     Publishing again at the same step (a fork does, to bring a grid into force) samples nothing twice.
 
     Args:
-        state: the market; mutates ``model_state`` and ``model_rates`` of the slot and, where slot 0 nets by scenario,
-            the newest row of the scenario grid.
+        state: the market; mutates ``model_state``, ``model_window`` and ``model_rates`` of the slot and, where slot 0
+            nets by scenario, the newest row of the scenario grid.
         slot: publisher.
     """
     step = state.meta[M_STEP]
@@ -166,6 +178,7 @@ def publish(state, slot):
     for contract in range(state.meta[M_CONTRACTS]):
         params = state.model_params[slot, contract]
         memory = state.model_state[slot, contract]
+        window = state.model_window[slot, contract]
         first = memory[S_STARTED] == 0.0
         if first:
             memory[S_INITIAL] = params[P_INITIAL]
@@ -176,9 +189,9 @@ def publish(state, slot):
                 if first:
                     memory[S_LOG_MARK] = log_mark
                 else:
-                    sample(params, memory, log_mark)
+                    sample(params, memory, window, log_mark)
             if first or step % np.int64(params[P_UPDATE]) == 0:
-                update(params, memory)
+                update(params, memory, window)
         memory[S_STARTED] = 1.0
         memory[S_STEP] = step
         state.model_rates[slot, contract, 0] = scaled_rate(memory[S_INITIAL], scale)

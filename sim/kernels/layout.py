@@ -447,6 +447,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("haircut", np.int64, 1),  # [K] 2**-32 of the value of a currency that does not count as collateral
     ("exchange", np.int64, 2),  # [K, 4]: where the conversion comes from, see XR_*
     ("tiers", np.int64, 3),  # [C, rows, 7] charge as a function of size (see sim.kernels.schedule); zeros: flat rates
+    ("model_window", np.float64, 3),  # [publishers, C, cells]: windows of past returns, see margin.kernels.historical
 )
 
 # Which requirement is asked for

@@ -314,6 +314,7 @@ def allocate(
     wake_starts: int = 2,
     flows: int = 1,
     tape: int = 4096,
+    window_cells: int = 0,
 ) -> State:
     """Make an empty market state with free lists and empty ladders.
 
@@ -337,6 +338,7 @@ def allocate(
         wake_starts: length of its index.
         flows: scripted flows.
         tape: first length of tape and events, both grow.
+        window_cells: floats per margin model and contract for windows of past returns.
 
     Returns:
         The state, every array zero except links and heads (-1) and the free list.
@@ -412,6 +414,7 @@ def allocate(
         "haircut": (currencies,),
         "exchange": (currencies, 4),
         "tiers": (contracts, tiers, SCHEDULE_COLUMNS),
+        "model_window": (publishers, contracts, max(window_cells, 1)),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
     orders = arrays["orders"]

@@ -28,10 +28,13 @@ def table(contracts: int, dt_seconds: float = 60.0, steps_per_day: int = 1440) -
     return ContractTable.of(made, dt_seconds, steps_per_day)
 
 
-def market(contracts: ContractTable, *, traders: int = 1, publishers: int = 1, notice: int = 1) -> Any:
+def market(
+    contracts: ContractTable, *, traders: int = 1, publishers: int = 1, notice: int = 1, window_cells: int = 0
+) -> Any:
     state = layout.allocate(
-        traders=traders, contracts=len(contracts.names), steps=1, publishers=publishers, notice=notice, tiers=TIER_ROWS
-    )
+        traders=traders, contracts=len(contracts.names), steps=1, publishers=publishers, notice=notice, tiers=TIER_ROWS,
+        window_cells=window_cells,
+    )  # fmt: skip
     state.contracts["tick_value"] = contracts.tick_value
     state.quotes["mark"] = contracts.initial_mark
     return state
@@ -44,6 +47,8 @@ def install(state: Any, slot: int, model: Any, contracts: ContractTable) -> dict
     state.model_state[slot] = arrays["state"]
     if slot == 0 and "tiers" in arrays:
         state.tiers[:, : arrays["tiers"].shape[1]] = arrays["tiers"]
+    if "window" in arrays:
+        state.model_window[slot] = arrays["window"]
     return arrays
 
 

@@ -26,6 +26,9 @@ OVERLAYS = {
     "speed_interval": "2d",
     "cap": 0.08,
 }
+LEVELS = {"buffer": 0.25, "buffer_whole_volatility": 0.009, "buffer_gone_volatility": 0.012}
+OVERLAPPING = {"scaling": "overlapping"}
+WINDOWED = {"ewma": {"decay": 0.94, "horizon": "5d", "initial_volatility": 0.01}}
 REGIMES: dict[str, tuple[str, dict[str, Any]]] = {
     "static": ("static", {"initial": {"a": 0.1, "b": 0.2}, "maintenance": 0.05}),
     "ewma": ("dynamic", EWMA),
@@ -35,6 +38,15 @@ REGIMES: dict[str, tuple[str, dict[str, Any]]] = {
     "overlays_on_initial": ("dynamic", EWMA | OVERLAYS | {"overlays_on": "initial"}),
     "overlays_on_maintenance": ("dynamic", EWMA | OVERLAYS | {"overlays_on": "maintenance"}),
     "portfolio": ("portfolio", {"extreme_move": 3.0}),
+    "buffer_by_level": ("dynamic", EWMA | LEVELS),
+    "linear_es": ("dynamic_daily", WINDOWED["ewma"] | {"scaling": "linear", "measure": "es"}),
+    "hs": ("hs", {"window": 12, "confidence": 0.9, "initial_volatility": 0.003}),
+    "hs_es_short": ("hs", {"window": 11, "confidence": 0.8, "measure": "es", "tails": "short"}),
+    "hs_overlapping": ("hs", {"window": 8, "confidence": 0.9, "horizon": "3d", "tails": "long"} | OVERLAPPING),
+    "fhs": ("fhs", {"window": 10, "confidence": 0.85, "decay": 0.9, "scaling": "sqrt"}),
+    "fhs_overlapping": ("fhs", {"window": 10, "confidence": 0.85, "decay": 0.9, "horizon": "3d"}),
+    "fhs_rescaled": ("fhs_rescaled", {"window": 9, "confidence": 0.85, "decay": 0.9, "horizon": "4d"} | OVERLAYS),
+    "fhs_rescaled_es": ("fhs_rescaled", {"window": 2, "confidence": 0.85, "decay": 0.9, "measure": "es"}),
 }
 
 
@@ -49,7 +61,7 @@ def test_kernel_and_python_publish_the_same_units(name: str, seed: int, per_day:
     regime, params = REGIMES[name]
     contracts = markets.table(2, dt_seconds=86_400 / per_day, steps_per_day=per_day)
     model = margin.create(regime, params)
-    state = markets.market(contracts)
+    state = markets.market(contracts, window_cells=model.window_cells(contracts))
     memory = markets.install(state, 0, model, contracts)
     marks = contracts.initial_mark
     for step in range(30):
@@ -60,6 +72,8 @@ def test_kernel_and_python_publish_the_same_units(name: str, seed: int, per_day:
         assert state.rate_initial.tolist() == risk.rate_initial.tolist()
         assert state.model_rates[0, :, 1].tolist() == risk.rate_maintenance.tolist()
         assert np.array_equal(state.model_state[0], memory["state"])
+        if "window" in memory:
+            assert np.array_equal(state.model_window[0], memory["window"])
         if name == "portfolio":
             grid = markets.risk(state, scenarios=True)
             assert np.array_equal(grid.scenario_pnl, risk.scenario_pnl)
@@ -70,7 +84,7 @@ def test_kernel_and_python_publish_the_same_units(name: str, seed: int, per_day:
 
 def rates_along(model: Any, contracts: Any, marks: list[int]) -> np.ndarray:
     """Initial rate of the first contract, as a fraction, by step."""
-    state = markets.market(contracts)
+    state = markets.market(contracts, window_cells=model.window_cells(contracts))
     markets.install(state, 0, model, contracts)
     found = []
     for step, mark in enumerate(marks):

@@ -1,0 +1,163 @@
+"""Figures of a backtest: the frontier over models, and margins through time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.drawing.canvas import FigureFile, blank, canvas, envelope, finish, look
+from experiments.drawing.palette import GRID, INK, MUTED, regime_styles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from margin.backtest import Backtest, Measured
+
+_MOST_LINES = 5
+
+
+def figures(test: Backtest, folder: Path) -> list[FigureFile]:
+    """Draw both figures of a backtest into a folder, as PNG and SVG."""
+    with look():
+        return [frontier(test, folder), margins(test, folder)]
+
+
+def frontier(test: Backtest, folder: Path) -> FigureFile:
+    """Cost against peak-to-trough; filled points keep the promised coverage, ringed ones are not dominated."""
+    figure = blank(4.4)
+    axes = figure.subplots()
+    on_it = set(test.frontier)
+    styles = regime_styles(one.model.family for one in test.models)
+    shown = [one for one in test.models if one.figures["peak_to_trough"] is not None]
+    for one in shown:
+        kept = _keeps(test, one)
+        style = styles[one.model.family]
+        x, y = 100.0 * one.figures["mean_margin"], one.figures["peak_to_trough"]
+        axes.plot(
+            [x], [y], marker=style.marker, markersize=6.5, linestyle="none", markeredgewidth=1.3,
+            markeredgecolor=style.color, markerfacecolor=style.color if kept else "none",
+        )  # fmt: skip
+        if one.model.name in on_it:
+            axes.plot([x], [y], marker="o", markersize=12, markerfacecolor="none", markeredgecolor=MUTED,
+                      markeredgewidth=0.8, linestyle="none")  # fmt: skip
+    axes.set_yscale("log")
+    _plain_ticks(axes, [one.figures["peak_to_trough"] for one in shown])
+    axes.margins(x=0.12, y=0.1)
+    axes.grid(True, axis="both", color=GRID)
+    axes.set_xlabel("mean margin, % of value (cost)")
+    axes.set_ylabel("largest margin over smallest (procyclicality)")
+    figure.draw_without_rendering()
+    _label(axes, [(one.model.name, 100.0 * one.figures["mean_margin"], one.figures["peak_to_trough"]) for one in shown])
+    _explain_signs(axes)
+    keeping = [one for one in shown if _keeps(test, one)]
+    promise = f"the promised {100.0 * test.setting.promised:g} %"
+    if keeping:
+        cheap = min(keeping, key=lambda one: one.figures["mean_margin"]).model.name
+        steady = min(keeping, key=lambda one: one.figures["peak_to_trough"]).model.name
+        told = f"cheapest {cheap}, steadiest {steady}" if cheap != steady else f"cheapest and steadiest {cheap}"
+        title = f"{len(keeping)} of {len(shown)} models keep exceedances to {promise}: {told}"
+    else:
+        title = f"No model keeps exceedances to {promise}"
+    alt = "; ".join(
+        f"{one.model.name}: mean margin {100 * one.figures['mean_margin']:.2f} %, peak over trough "
+        f"{one.figures['peak_to_trough']:.2f}, exceedances {100 * one.figures['exceedance_rate']:.2f} %"
+        for one in shown
+    )
+    caption = (
+        "Filled: Kupiec's test does not find more exceedances than promised (5 % level); open: it does. "
+        "Ringed: no other model is as good in mean margin, peak over trough and exceedances and better in one."
+    )
+    return finish(figure, folder, "frontier", title, alt, caption)
+
+
+def margins(test: Backtest, folder: Path) -> FigureFile:
+    """Margins of the first few models through time, over the losses of the position."""
+    figure, (axes,) = canvas([3.6])
+    days = np.array(test.dates, dtype="datetime64[D]")
+    moves = {"long": -test.returns, "short": test.returns, "both": np.abs(test.returns)}[test.setting.side]
+    axes.vlines(days, 0.0, 100.0 * np.maximum(moves, 0.0), color=MUTED, alpha=0.45, linewidth=0.5, rasterized=True)
+    styles = regime_styles(one.model.name for one in test.models)
+    drawn = test.models[:_MOST_LINES]
+    for one in drawn:
+        x, y = envelope(days, 100.0 * one.margin)
+        axes.plot(x, y, label=one.model.name, **styles[one.model.name].line() | {"linewidth": 1.1})
+    axes.set_ylim(bottom=0.0)
+    axes.set_ylabel("% of value")
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, frameon=False, fontsize=8.0, labelcolor=INK)
+    swings = [(one.figures["peak_to_trough"] or np.inf, one.model.name) for one in drawn]
+    (most, name), (least, other) = max(swings), min(swings)
+    title = f"Largest over smallest margin: {most:.1f} for {name}"
+    title += f", {least:.1f} for {other}" if other != name else ""
+    alt = f"Margins from {test.dates[0]} to {test.dates[-1]} of " + ", ".join(one.model.name for one in drawn)
+    left = len(test.models) - len(drawn)
+    caption = "Grey: daily losses of the position." + (f" {left} further models are not drawn." if left else "")
+    return finish(figure, folder, "margins", title, alt, caption)
+
+
+def _keeps(test: Backtest, one: Measured) -> bool:
+    """True unless there are significantly more exceedances than promised."""
+    return bool(one.figures["kupiec"]["accepted"] or one.figures["exceedance_rate"] <= test.setting.promised)
+
+
+def _explain_signs(axes: Axes) -> None:
+    from matplotlib.lines import Line2D
+
+    signs = [
+        Line2D([], [], marker="o", linestyle="none", color=MUTED, markersize=6.5, label="keeps promised coverage"),
+        Line2D([], [], marker="o", linestyle="none", color=MUTED, markersize=6.5, markerfacecolor="none",
+               label="exceeds too often (Kupiec, 5 %)"),
+        Line2D([], [], marker="o", linestyle="none", color=MUTED, markersize=12, markerfacecolor="none",
+               markeredgewidth=0.8, label="ring: not dominated"),
+    ]  # fmt: skip
+    axes.legend(handles=signs, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, frameon=False, fontsize=8.0,
+                labelcolor=INK, handletextpad=0.3, columnspacing=1.2)  # fmt: skip
+
+
+def _plain_ticks(axes: Axes, values: list[float]) -> None:
+    low, high = min(values), max(values)
+    ticks = [tick for tick in (1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100, 200) if low / 1.3 <= tick <= high * 1.3]
+    axes.set_yticks(ticks or [low], [f"{tick:g}" for tick in ticks or [low]])
+    axes.minorticks_off()
+
+
+def _label(axes: Axes, points: list[tuple[str, float, float]]) -> None:
+    """Name each point beside it, on the side with room, without covering points or names already there."""
+    from matplotlib.transforms import Bbox
+
+    figure = axes.figure
+    renderer = figure.canvas.get_renderer()  # type: ignore[union-attr, attr-defined]
+    at = [axes.transData.transform((x, y)) for _, x, y in points]
+    scale = figure.dpi / 72.0
+    taken = [Bbox.from_bounds(px - 6 * scale, py - 6 * scale, 12 * scale, 12 * scale) for px, py in at]
+    frame = axes.get_window_extent(renderer)
+    offsets = [(9, 0, "left"), (-9, 0, "right"), (0, 12, "center"), (0, -12, "center"), (9, 11, "left"),
+               (9, -11, "left"), (-9, 11, "right"), (-9, -11, "right"), (12, 22, "left"), (12, -22, "left"),
+               (-12, 22, "right"), (-12, -22, "right"), (0, 33, "center"), (0, -33, "center")]  # fmt: skip
+    for (name, x, y), (px, py) in zip(points, at, strict=True):
+        best, least = None, np.inf
+        for dx, dy, align in offsets:
+            text = axes.annotate(
+                name, (x, y), (dx, dy), textcoords="offset points", ha=align, va="center", fontsize=7.5, color=INK
+            )
+            box = text.get_window_extent(renderer)
+            own = Bbox.from_bounds(px - 6 * scale, py - 6 * scale, 12 * scale, 12 * scale)
+            overlaps = sum(_overlap(box, other) for other in taken if not np.allclose(other.bounds, own.bounds))
+            outside = box.width * box.height - _overlap(box, frame)
+            cost = overlaps + 2.0 * outside
+            if cost < least:
+                if best is not None:
+                    best.remove()
+                best, least, kept = text, cost, box
+            else:
+                text.remove()
+            if least <= 0.0:
+                break
+        taken.append(kept)
+
+
+def _overlap(a, b) -> float:  # type: ignore[no-untyped-def]
+    width = min(a.x1, b.x1) - max(a.x0, b.x0)
+    height = min(a.y1, b.y1) - max(a.y0, b.y0)
+    return max(width, 0.0) * max(height, 0.0)

@@ -1,0 +1,1 @@
+"""Rate models and anti-procyclicality tools measured on a price series."""
