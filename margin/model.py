@@ -10,10 +10,12 @@ from functools import cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import ValidationError, create_model
+from pydantic import Field, ValidationError, create_model
 
 from margin import netting
+from margin.addon_parameters import AddonParameters
 from margin.calibration import SeriesParameters
+from margin.forecast import ForecastParameters, start_from_forecast
 from margin.kernels.columns import (
     BY_SCENARIO,
     P_INITIAL,
@@ -22,6 +24,7 @@ from margin.kernels.columns import (
     P_NETTING,
     P_RATIO,
     P_VARIANCE,
+    S_ANCHOR,
     S_INITIAL,
     S_MAINTENANCE,
     S_VARIANCE,
@@ -36,22 +39,33 @@ from margin.scenarios import ScenarioParameters, grid, joint_moves, write_scenar
 from sim.contracts import ContractTable
 from sim.errors import ConfigError
 from sim.interfaces import MarketView, ModelState, PortfolioView, Requirement, RiskParameters
-from sim.kernels.state import MODEL_PARAMS, MODEL_STATE
+from sim.kernels.state import MODEL_PARAMS, MODEL_STATE, State
 
-Rates = Literal["fixed", "volatility"]
+Rates = Literal["fixed", "volatility", "forecast"]
 Netting = Literal["cross", "isolated", "scenarios"]
+
+# Parameters that are tables of their own
+NESTED = {"calibrate": SeriesParameters, "addons": AddonParameters}
 
 _KERNELS = {"cross": _cross_kernel, "isolated": _isolated_kernel, "scenarios": _scenarios_kernel}
 _DEFINITIONS = {"cross": netting.cross, "isolated": netting.isolated, "scenarios": netting.scenarios}
 
 
+_RATES: dict[str, type[Parameters]] = {
+    "fixed": FixedRateParameters,
+    "volatility": VolatilityParameters,
+    "forecast": ForecastParameters,
+}
+
+
 @cache
 def parameters_of(rates: str, nets: str) -> type[Parameters]:
     """The parameter model of a composition; its JSON schema documents every key."""
-    base: type[Parameters] = FixedRateParameters if rates == "fixed" else VolatilityParameters
-    if nets != "scenarios":
-        return base
-    return create_model(f"{base.__name__}WithScenarios", __base__=(base, ScenarioParameters))
+    base: type[Parameters] = _RATES[rates]
+    bases = (base, ScenarioParameters) if nets == "scenarios" else (base,)
+    name = f"{base.__name__}WithScenarios" if nets == "scenarios" else base.__name__
+    addons: Any = (AddonParameters | None, Field(None, description="add-ons on top of the requirement"))
+    return create_model(name, __base__=bases, addons=addons)
 
 
 class Rule:
@@ -66,6 +80,8 @@ class Rule:
         layout: ``"cross"`` (one wallet margins everything) or ``"isolated"`` (a pocket per position).
         params: the parameters, resolved.
         scenarios: number of scenarios of the grid, known after ``init``; 0 for rate rules.
+        features: True to have accounts described: utilisation, liquidations, turnover, concentration and share of open
+            interest in ``portfolio.features``, renewed every ten minutes and forgotten with a half-life of a day.
         index_valid: True when maintenance never exceeds one rate per contract, the same for all accounts.
 
     Examples:
@@ -87,6 +103,7 @@ class Rule:
     requirement_kernel: Any = staticmethod(_cross_kernel)
     index_valid: bool = True
     scenarios: int = 0
+    features: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """A method that is overridden in Python puts its compiled form out of use."""
@@ -104,12 +121,37 @@ class Rule:
         try:
             self.params: Any = resolved(self.Params(**params))
         except ValidationError as error:
-            raise config_error(error, self.Params, {"calibrate": SeriesParameters}) from error
+            raise config_error(error, self.Params, NESTED) from error
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The parameters as run (calibrated ones included), fit to be stored and given to ``margin.create`` again."""
         return self.params.model_dump(mode="json", exclude_none=True)
+
+    @property
+    def observe_kernel(self) -> Any:
+        """Compiled function that renews the features of accounts each step, None where no one reads them."""
+        if not self.features:
+            return None
+        from margin.kernels.features import observe
+
+        return observe
+
+    def install(self, state: State, slot: int, memory: ModelState) -> None:
+        """Begin the description of accounts in a market's state (rules with ``features``)."""
+        from margin.features import begin
+
+        begin(state, slot)
+
+    def take_over(self, state: State, slot: int) -> None:
+        """Bring what was remembered of accounts in shadow into force (a fork)."""
+        from margin.kernels.features import take_over
+
+        take_over(state, slot)
+
+    def risk_arrays(self, state: State, row: int) -> dict[str, np.ndarray]:
+        """Integer arrays beyond rates and grid that the rule reads in a market; ``row`` of the ring is in force."""
+        return {}
 
     def init(self, contracts: ContractTable) -> ModelState:
         """Arrays ``params`` and ``state``, float64[C, K], of the compiled publisher, and ``tick_value``, int64[C]."""
@@ -117,7 +159,7 @@ class Rule:
         memory = np.zeros((len(contracts.names), MODEL_STATE))
         write_rates(params, self.params, contracts)
         if isinstance(self.params, ScenarioParameters):
-            if isinstance(self.params, VolatilityParameters):
+            if isinstance(self.params, (VolatilityParameters, ForecastParameters)):
                 if self.params.overlays_on != "both":
                     allowed = '"both" where a scenario grid serves initial and maintenance'
                     raise ConfigError.of("margin.params.overlays_on", self.params.overlays_on, allowed)
@@ -125,12 +167,14 @@ class Rule:
             else:
                 ratio = params[:, P_INITIAL] / params[:, P_MAINTENANCE]
             self.scenarios = write_scenarios(params, self.params, contracts, ratio)
-        memory[:, S_VARIANCE] = params[:, P_VARIANCE]
+        memory[:, S_VARIANCE] = memory[:, S_ANCHOR] = params[:, P_VARIANCE]
         return {"params": params, "state": memory, "tick_value": contracts.tick_value.copy()}
 
     def publish(self, market: MarketView, state: ModelState) -> tuple[RiskParameters, ModelState]:
         """Risk parameters of the step being computed, and the memory after it."""
         params, memory = state["params"], state["state"].copy()
+        if isinstance(self.params, ForecastParameters):
+            start_from_forecast(params, memory, market)
         publish_rates(params, memory, int(market.step), np.asarray(market.mark))
         risk = RiskParameters(
             rate_initial=memory[:, S_INITIAL].astype(np.int64),

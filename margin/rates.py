@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from margin.calibration import SeriesPerContract, calibrated
 from margin.durations import Duration, in_steps, in_whole_steps
+from margin.forecast import ForecastParameters, expected_variance, follow, write_forecast
 from margin.kernels.columns import (
     FIXED,
     ON_INITIAL,
@@ -18,6 +19,7 @@ from margin.kernels.columns import (
     P_FACTOR,
     P_INITIAL,
     P_MAINTENANCE,
+    P_MEAN,
     P_OMEGA,
     P_OVERLAYS_ON,
     P_PRIOR,
@@ -31,7 +33,6 @@ from margin.kernels.columns import (
     S_MAINTENANCE,
     S_STARTED,
     S_STEP,
-    S_VARIANCE,
     VOLATILITY,
 )
 from margin.parameters import (
@@ -72,7 +73,8 @@ def merged(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         aside |= {*_EWMA_ONLY, *_GARCH_ONLY}
     if "calibrate" in given:
         aside |= set(_GARCH_ONLY)
-    return {key: value for key, value in defaults.items() if key not in aside} | given
+    tables = {key: defaults[key] | given[key] for key in ("addons",) if key in defaults and key in given}
+    return {key: value for key, value in defaults.items() if key not in aside} | given | tables
 
 
 class FixedRateParameters(Parameters):
@@ -170,6 +172,9 @@ def write_rates(table: np.ndarray, params: Parameters, contracts: ContractTable)
     if isinstance(params, VolatilityParameters):
         _write_volatility(table, params, contracts)
         return
+    if isinstance(params, ForecastParameters):
+        write_forecast(table, params, contracts)
+        return
     assert isinstance(params, FixedRateParameters)
     table[:, P_RATES] = FIXED
     table[:, P_INITIAL] = units(per_contract("initial", params.initial, contracts.names))
@@ -248,9 +253,9 @@ def publish_rates(params: np.ndarray, memory: np.ndarray, step: int, mark: np.nd
         if first:
             memory[:, S_LOG_MARK] = log_mark
         elif step % int(params[0, P_SAMPLE]) == 0:
-            observe(params, memory, log_mark)
+            (follow if params[0, P_MEAN] > 0.0 else observe)(params, memory, log_mark)
         if first or step % int(params[0, P_UPDATE]) == 0:
-            calculated = params[:, P_FACTOR] * np.sqrt(memory[:, S_VARIANCE])
+            calculated = params[:, P_FACTOR] * np.sqrt(expected_variance(params, memory))
             changed = overlaid(params, memory, calculated)
             plain = np.maximum(to_units(calculated), 1.0)
             initial = plain if params[0, P_OVERLAYS_ON] == ON_MAINTENANCE else changed

@@ -117,7 +117,10 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     market.margin = model
     market._connect()
     state.rate_initial[:] = state.model_rates[0, :, s.INITIAL]
-    if model.scenarios or had_scenarios:  # type: ignore[attr-defined]
+    described = getattr(model, "features", False)
+    if described:
+        model.take_over(state, slot)  # type: ignore[attr-defined]
+    if model.scenarios or had_scenarios or described:  # type: ignore[attr-defined]
         # a grid cannot wait for its notice: there is no earlier one to go by
         model.publish_kernel(state, 0)
         market._fill_risk_ring()

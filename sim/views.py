@@ -140,4 +140,12 @@ def portfolio_view(market: Market) -> PortfolioView:
         open_sell=table["open_sell"].copy(),
         loss_buy=table["loss_buy"].copy(),
         loss_sell=table["loss_sell"].copy(),
+        features=_features(state),
     )
+
+
+def _features(state: s.State) -> dict[str, np.ndarray]:
+    """What is kept of every account's behaviour under the regime in force; nothing where no rule asks for it."""
+    if state.features.shape[1] != len(state.accounts):
+        return {}
+    return {name: state.features[0, :, k].copy() for k, name in enumerate(s.FEATURE_NAMES)}

@@ -44,6 +44,11 @@ MOVES_MAX = 8
     P_MOVES,  # number of common moves per direction
 ) = range(26)
 P_MOVE = 26  # first of MOVES_MAX sizes of common moves, units
+P_GAMMA = 45  # forecast: added weight of a squared fall
+P_ANCHOR = 46  # forecast: decay of the slow variance to which the fast one returns
+P_MEAN = (
+    47  # forecast: weight of the fast variance in the mean over the horizon, 0: the rate follows the variance itself
+)
 
 (
     S_STARTED,  # 1 after the first publication
@@ -56,3 +61,4 @@ P_MOVE = 26  # first of MOVES_MAX sizes of common moves, units
     S_REFERENCE,  # slow reference of the calculated rate, which the buffer is measured from
     S_STEP,  # step of the last publication
 ) = range(9)
+S_ANCHOR = 47  # slow variance per sample
