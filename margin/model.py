@@ -10,11 +10,13 @@ from functools import cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import ValidationError, create_model
+from pydantic import Field, ValidationError, create_model
 
 from margin import batch, netting
+from margin.addon_parameters import AddonParameters
 from margin.calibration import SeriesParameters
 from margin.collateral import CollateralParameters, haircuts
+from margin.forecast import ForecastParameters, start_from_forecast
 from margin.kernels.columns import (
     BY_SCENARIO,
     P_INITIAL,
@@ -23,6 +25,7 @@ from margin.kernels.columns import (
     P_NETTING,
     P_RATIO,
     P_VARIANCE,
+    S_ANCHOR,
     S_INITIAL,
     S_MAINTENANCE,
     S_VARIANCE,
@@ -56,14 +59,18 @@ from margin.schedules import (
 from sim.contracts import ContractTable
 from sim.errors import ConfigError
 from sim.interfaces import MarketView, ModelState, PortfolioView, Requirement, RiskParameters
-from sim.kernels.state import MODEL_PARAMS, MODEL_STATE
+from sim.kernels.state import MODEL_PARAMS, MODEL_STATE, State
 
-Rates = Literal["fixed", "volatility", "open_interest", "tiers", "steps", "size"]
+Rates = Literal["fixed", "volatility", "forecast", "open_interest", "tiers", "steps", "size"]
 Netting = Literal["cross", "collateral", "isolated", "scenarios"]
+
+# Parameters that are tables of their own
+NESTED = {"calibrate": SeriesParameters, "addons": AddonParameters}
 
 _RATES: dict[str, type[Parameters]] = {
     "fixed": FixedRateParameters,
     "volatility": VolatilityParameters,
+    "forecast": ForecastParameters,
     "open_interest": OpenInterestParameters,
     "tiers": TierParameters,
     "steps": StepParameters,
@@ -85,13 +92,21 @@ _BATCHES = {
 _DEFINITIONS = _BATCHES | {"cross": netting.cross, "collateral": netting.cross, "isolated": netting.isolated}
 
 
+_RATES: dict[str, type[Parameters]] = {
+    "fixed": FixedRateParameters,
+    "volatility": VolatilityParameters,
+    "forecast": ForecastParameters,
+}
+
+
 @cache
 def parameters_of(rates: str, nets: str) -> type[Parameters]:
     """The parameter model of a composition; its JSON schema documents every key."""
     base = _RATES[rates]
-    if nets not in _EXTRA:
-        return base
-    return create_model(f"{base.__name__}With{nets.capitalize()}", __base__=(base, _EXTRA[nets]))
+    bases = (base, _EXTRA[nets]) if nets in _EXTRA else (base,)
+    name = f"{base.__name__}With{nets.capitalize()}" if nets in _EXTRA else base.__name__
+    addons: Any = (AddonParameters | None, Field(None, description="add-ons on top of the requirement"))
+    return create_model(name, __base__=bases, addons=addons)
 
 
 class Rule:
@@ -107,6 +122,8 @@ class Rule:
         params: the parameters, resolved.
         scenarios: number of scenarios of the grid, known after ``init``; 0 for rate rules.
         schedule_rows: rows per contract of the table of charges by size (:mod:`sim.kernels.schedule`); 1: flat rates.
+        features: True to have accounts described: utilisation, liquidations, turnover, concentration and share of open
+            interest in ``portfolio.features``, renewed every ten minutes and forgotten with a half-life of a day.
         index_valid: True when maintenance never exceeds one rate per contract, the same for all accounts.
 
     Examples:
@@ -129,6 +146,7 @@ class Rule:
     index_valid: bool = True
     scenarios: int = 0
     schedule_rows: int = 1
+    features: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """A method that is overridden in Python puts its compiled form out of use."""
@@ -146,12 +164,37 @@ class Rule:
         try:
             self.params: Any = resolved(self.Params(**params))
         except ValidationError as error:
-            raise config_error(error, self.Params, {"calibrate": SeriesParameters}) from error
+            raise config_error(error, self.Params, NESTED) from error
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The parameters as run (calibrated ones included), fit to be stored and given to ``margin.create`` again."""
         return self.params.model_dump(mode="json", exclude_none=True)
+
+    @property
+    def observe_kernel(self) -> Any:
+        """Compiled function that renews the features of accounts each step, None where no one reads them."""
+        if not self.features:
+            return None
+        from margin.kernels.features import observe
+
+        return observe
+
+    def install(self, state: State, slot: int, memory: ModelState) -> None:
+        """Begin the description of accounts in a market's state (rules with ``features``)."""
+        from margin.features import begin
+
+        begin(state, slot)
+
+    def take_over(self, state: State, slot: int) -> None:
+        """Bring what was remembered of accounts in shadow into force (a fork)."""
+        from margin.kernels.features import take_over
+
+        take_over(state, slot)
+
+    def risk_arrays(self, state: State, row: int) -> dict[str, np.ndarray]:
+        """Integer arrays beyond rates and grid that the rule reads in a market; ``row`` of the ring is in force."""
+        return {}
 
     def init(self, contracts: ContractTable) -> ModelState:
         """Arrays of the compiled publisher, and ``tick_value``, int64[C].
@@ -174,7 +217,7 @@ class Rule:
         if isinstance(self.params, CollateralParameters):
             found |= haircuts(self.params, contracts)
         if isinstance(self.params, ScenarioParameters):
-            if isinstance(self.params, VolatilityParameters):
+            if isinstance(self.params, (VolatilityParameters, ForecastParameters)):
                 if self.params.overlays_on != "both":
                     allowed = '"both" where a scenario grid serves initial and maintenance'
                     raise ConfigError.of("margin.params.overlays_on", self.params.overlays_on, allowed)
@@ -182,7 +225,7 @@ class Rule:
             else:
                 ratio = params[:, P_INITIAL] / params[:, P_MAINTENANCE]
             self.scenarios = write_scenarios(params, self.params, contracts, ratio)
-        memory[:, S_VARIANCE] = params[:, P_VARIANCE]
+        memory[:, S_VARIANCE] = memory[:, S_ANCHOR] = params[:, P_VARIANCE]
         found["inverse"] = contracts.inverse.astype(np.int64)
         if self.window_cells(contracts):
             found["window"] = write_first_window(params, self.params)
@@ -196,6 +239,8 @@ class Rule:
         """Risk parameters of the step being computed, and the memory after it."""
         params, memory = state["params"], state["state"].copy()
         window = state["window"].copy() if "window" in state else None
+        if isinstance(self.params, ForecastParameters):
+            start_from_forecast(params, memory, market)
         publish_rates(params, memory, int(market.step), np.asarray(market.mark), window)
         if isinstance(self.params, OpenInterestParameters):
             memory[:, S_INITIAL] = initial_rates(params, market, state["tick_value"], state["inverse"])

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from margin.calibration import SeriesPerContract, calibrated
 from margin.durations import Duration, in_steps, in_whole_steps
+from margin.forecast import ForecastParameters, expected_variance, follow, write_forecast
 from margin.historical import (
     WINDOWED,
     cells_of,
@@ -29,6 +30,7 @@ from margin.kernels.columns import (
     P_FILTER,
     P_INITIAL,
     P_MAINTENANCE,
+    P_MEAN,
     P_OMEGA,
     P_OVERLAYS_ON,
     P_PRIOR,
@@ -42,7 +44,6 @@ from margin.kernels.columns import (
     S_MAINTENANCE,
     S_STARTED,
     S_STEP,
-    S_VARIANCE,
     VOLATILITY,
 )
 from margin.parameters import (
@@ -84,7 +85,8 @@ def merged(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         aside |= {*_EWMA_ONLY, *_GARCH_ONLY, *_WINDOW_ONLY}
     if "calibrate" in given:
         aside |= set(_GARCH_ONLY)
-    return {key: value for key, value in defaults.items() if key not in aside} | given
+    tables = {key: defaults[key] | given[key] for key in ("addons",) if key in defaults and key in given}
+    return {key: value for key, value in defaults.items() if key not in aside} | given | tables
 
 
 class FixedRateParameters(Parameters):
@@ -220,6 +222,9 @@ def write_rates(table: np.ndarray, params: Parameters, contracts: ContractTable)
     if isinstance(params, VolatilityParameters):
         _write_volatility(table, params, contracts)
         return
+    if isinstance(params, ForecastParameters):
+        write_forecast(table, params, contracts)
+        return
     assert isinstance(params, FixedRateParameters)
     table[:, P_RATES] = FIXED
     table[:, P_INITIAL] = units(per_contract("initial", params.initial, contracts.names))
@@ -341,9 +346,9 @@ def publish_rates(
             if windows is not None:
                 for row, own, window, level in zip(params, memory, windows, log_mark, strict=True):
                     observe_window(row, own, window, level - own[S_LOG_MARK])
-            observe(params, memory, log_mark)
+            (follow if params[0, P_MEAN] > 0.0 else observe)(params, memory, log_mark)
         if first or step % int(params[0, P_UPDATE]) == 0:
-            calculated = params[:, P_FACTOR] * np.sqrt(memory[:, S_VARIANCE])
+            calculated = params[:, P_FACTOR] * np.sqrt(expected_variance(params, memory))
             if windows is not None:
                 tails = np.array([tail_loss(row, window) for row, window in zip(params, windows, strict=True)])
                 filtered = params[:, P_FILTER] != FILTER_NONE

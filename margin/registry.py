@@ -219,7 +219,13 @@ def create(name: str, params: dict[str, Any] | None = None) -> MarginModel:
         from margin.model import ComposedRule
         from margin.rates import merged
 
-        return ComposedRule(name, preset.rates, preset.netting, merged(preset.params, given))  # type: ignore[arg-type]
+        composition: type[ComposedRule] = ComposedRule
+        params = merged(preset.params, given)
+        if params.get("addons") is not None:  # what has none does not load their compiled forms
+            from margin.addon_rule import AddonRule
+
+            composition = AddonRule
+        return composition(name, preset.rates, preset.netting, params)  # type: ignore[arg-type]
     factory = _factory(name)
     try:
         model = factory(**given)

@@ -120,8 +120,12 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     market._connect()
     state.rate_initial[:] = state.model_rates[0, :, s.INITIAL]
     has_schedule = market._put_schedule(model.init(market.contract_table), scale)
-    if model.scenarios or had_scenarios or has_schedule or had_schedule:  # type: ignore[attr-defined]
-        # neither a grid nor a schedule can wait for its notice: there is no earlier one to go by
+    described = getattr(model, "features", False)
+    if described:
+        model.take_over(state, slot)  # type: ignore[attr-defined]
+    has_grid = model.scenarios or had_scenarios  # type: ignore[attr-defined]
+    if has_grid or has_schedule or had_schedule or described:
+        # what is not a rate cannot wait for its notice: there is no earlier one to go by
         model.publish_kernel(state, 0)
         market._fill_risk_ring()
     setup.rebuild_index(state)

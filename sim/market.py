@@ -153,6 +153,7 @@ class Market(mesa.Model):
             wake_starts=max(starts, 2),
             flows=max(len(self.events), 1),
             window_cells=max(self._window_cells(model) for model in (self.margin, *self.shadows.values())),
+            features=any(getattr(model, "features", False) for model in (self.margin, *self.shadows.values())),
         )
         state, meta = self.state, self.state.meta
         half_life = clearing_.mark_ema_half_life_seconds / config.dt_seconds
@@ -230,9 +231,9 @@ class Market(mesa.Model):
         self._python = [
             (number, population) for number, population in enumerate(self.populations) if population.decide is None
         ]
-        self._fused = (
-            self.margin.publish_kernel is not None and self.margin.requirement_kernel is not None and not self._python
-        )
+        self._observe: Any = getattr(self.margin, "observe_kernel", None)
+        compiled = self.margin.publish_kernel is not None and self.margin.requirement_kernel is not None
+        self._fused = compiled and not self._python and self._observe is None
 
     def _fill(self) -> None:
         """Give every population its accounts, its wake table and its turn to write its rows."""
@@ -285,6 +286,8 @@ class Market(mesa.Model):
         marks.set_marks(state)
         for slot, model in enumerate((self.margin, *self.shadows.values())):
             memory = model.init(self.contract_table)
+            if getattr(model, "features", False):
+                model.install(state, slot, memory)  # type: ignore[attr-defined]
             if model.publish_kernel is not None:
                 state.model_params[slot] = memory["params"]
                 state.model_state[slot] = memory["state"]
@@ -316,6 +319,7 @@ class Market(mesa.Model):
         row = int(state.meta[s.M_STEP]) % int(state.meta[s.M_RISK_SLOTS])
         state.rate_maintenance[:] = state.rate_maintenance[row]
         state.scenario_pnl[:] = state.scenario_pnl[row]
+        state.addon_coefficients[:] = state.addon_coefficients[row]
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -360,6 +364,8 @@ class Market(mesa.Model):
             self._publish_python()
         for slot in range(int(self.state.meta[s.M_PUBLISHERS])):
             self._publish[slot](self.state, slot)
+        if self._observe is not None:
+            self._observe(self.state, 0)
         step.announce(self.state)
 
     def _clear_and_record(self) -> None:
@@ -456,8 +462,15 @@ class Market(mesa.Model):
             scenario_pnl=state.scenario_pnl[row, :, :scenarios].copy(),
             scenario_weight=state.scenario_weight[:scenarios].copy(),
             initial_factor=int(state.initial_factor[0]),
-            arrays={"tiers": state.tiers.copy()} if state.tiers.any() else {},
+            arrays=self._risk_arrays(row),
         )
+
+    def _risk_arrays(self, row: int) -> dict[str, np.ndarray]:
+        """Integer arrays beyond rates and grid; ``row`` of the ring is in force."""
+        found = {"tiers": self.state.tiers.copy()} if self.state.tiers.any() else {}
+        if getattr(self.margin, "features", False):
+            found |= self.margin.risk_arrays(self.state, row)  # type: ignore[attr-defined]
+        return found
 
     def equity(self, account: int) -> int:
         """Wallet, pockets and unrealised profit of an account, minor units."""
@@ -479,6 +492,26 @@ class Market(mesa.Model):
         if self.margin.requirement_kernel is None:
             numpy_rules.store_requirement(self, initial=which == s.INITIAL)
         return int(self._evaluate(self.state, account, contract, which))
+
+    def explain_order(self, account: int, contract: int, lots: int, price: int | None = None) -> Any:
+        """What an order would add to an account's initial margin, part by part, if it were accepted now.
+
+        Args:
+            account: who sends it.
+            contract: contract number.
+            lots: signed; negative sells.
+            price: limit in ticks; None for the mark.
+
+        Returns:
+            :class:`margin.addon_rule.OrderMargin`.
+
+        Raises:
+            ConfigError: the regime does not explain orders.
+        """
+        explain = getattr(self.margin, "explain_order", None)
+        if explain is None:
+            raise ConfigError.of("margin.regime", self.margin.name, "a regime that explains orders, as dynamic_initial")
+        return explain(self.portfolio(), self.risk_parameters(initial=True), account, contract, lots, price)
 
     def portfolio(self) -> Any:
         """Every account's portfolio (:class:`sim.interfaces.PortfolioView`)."""

@@ -191,4 +191,12 @@ def portfolio_view(market: Market) -> PortfolioView:
         wallets=state.wallets.copy(),
         conversion=state.conversion.copy(),
         haircut=state.haircut.copy(),
+        features=_features(state),
     )
+
+
+def _features(state: s.State) -> dict[str, np.ndarray]:
+    """What is kept of every account's behaviour under the regime in force; nothing where no rule asks for it."""
+    if state.features.shape[1] != len(state.accounts):
+        return {}
+    return {name: state.features[0, :, k].copy() for k, name in enumerate(s.FEATURE_NAMES)}

@@ -50,8 +50,6 @@ MOVES_MAX = 8
     P_MOVES,  # number of common moves per direction
 ) = range(26)
 P_MOVE = 26  # first of MOVES_MAX sizes of common moves, units
-# Initial rates that rise with open interest: minor units of value where the rise begins and where it ends
-P_OPEN_LOWER, P_OPEN_UPPER = 46, 47
 (
     P_WINDOW,  # values in the window of past returns, 0: the rate is a multiple of the volatility
     P_OVERLAP,  # samples that one of its values spans
@@ -62,7 +60,12 @@ P_OPEN_LOWER, P_OPEN_UPPER = 46, 47
     P_TAIL_PART,  # part of the way to the next one at which the quantile stands
     P_BUFFER_WHOLE,  # rate up to which the buffer is whole, fraction
     P_BUFFER_GONE,  # rate from which nothing of it is left, fraction; 0: it follows its reference instead
-) = range(P_MOVE + MOVES_MAX, P_MOVE + MOVES_MAX + 9)
+    P_GAMMA,  # forecast: added weight of a squared fall
+    P_ANCHOR,  # forecast: decay of the slow variance to which the fast one returns
+    P_MEAN,  # forecast: weight of the fast variance in the mean over the horizon, 0: rates follow the variance itself
+    P_OPEN_LOWER,  # initial rates that rise with open interest: minor units of value where the rise begins
+    P_OPEN_UPPER,  # and where it ends
+) = range(P_MOVE + MOVES_MAX, P_MOVE + MOVES_MAX + 14)
 
 (
     S_STARTED,  # 1 after the first publication
@@ -75,4 +78,5 @@ P_OPEN_LOWER, P_OPEN_UPPER = 46, 47
     S_REFERENCE,  # slow reference of the calculated rate, which the buffer is measured from
     S_STEP,  # step of the last publication
     S_PLACE,  # where the next value of the window goes: the place of its oldest
-) = range(10)
+    S_ANCHOR,  # forecast: slow variance per sample
+) = range(11)

@@ -10,15 +10,18 @@ from margin.kernels.columns import (
     ON_INITIAL,
     ON_MAINTENANCE,
     P_ALPHA,
+    P_ANCHOR,
     P_BETA,
     P_DIVERGENCE,
     P_EXTREME,
     P_EXTREME_WEIGHT,
     P_FACTOR,
     P_FILTER,
+    P_GAMMA,
     P_INITIAL,
     P_INITIAL_FACTOR,
     P_MAINTENANCE,
+    P_MEAN,
     P_MOVE,
     P_MOVES,
     P_NETTING,
@@ -30,6 +33,7 @@ from margin.kernels.columns import (
     P_SAMPLE,
     P_UPDATE,
     P_WINDOW,
+    S_ANCHOR,
     S_INITIAL,
     S_LOG_MARK,
     S_MAINTENANCE,
@@ -73,10 +77,26 @@ def sample(params, memory, window, log_mark):
         observe_window(params, memory, window, change)
     memory[S_SAMPLES] += 1.0
     alpha, beta = params[P_ALPHA], params[P_BETA]
+    if params[P_MEAN] > 0.0:
+        square, anchor = change * change, memory[S_ANCHOR]
+        news = alpha + (params[P_GAMMA] if change < 0.0 else 0.0)
+        persistence = alpha + 0.5 * params[P_GAMMA] + beta
+        memory[S_VARIANCE] = (1.0 - persistence) * anchor + news * square + beta * memory[S_VARIANCE]
+        memory[S_ANCHOR] = params[P_ANCHOR] * anchor + (1.0 - params[P_ANCHOR]) * square
+        return
     if params[P_PRIOR] > 0.0:
         alpha = max(alpha, 1.0 / (params[P_PRIOR] + memory[S_SAMPLES]))
         beta = 1.0 - alpha
     memory[S_VARIANCE] = params[P_OMEGA] + alpha * (change * change) + beta * memory[S_VARIANCE]
+
+
+@kernel()
+def forecast_variance(params, memory):
+    """Variance per sample that rates go by: the last one, or its mean over the horizon (:mod:`margin.forecast`)."""
+    weight = params[P_MEAN]
+    if weight > 0.0:
+        return weight * memory[S_VARIANCE] + (1.0 - weight) * memory[S_ANCHOR]
+    return memory[S_VARIANCE]
 
 
 @kernel()
@@ -87,7 +107,7 @@ def update(params, memory, window):
         if params[P_FILTER] != FILTER_NONE:
             calculated *= np.sqrt(memory[S_VARIANCE])
     else:
-        calculated = params[P_FACTOR] * np.sqrt(memory[S_VARIANCE])
+        calculated = params[P_FACTOR] * np.sqrt(forecast_variance(params, memory))
     changed = overlaid(params, memory, calculated)
     plain = max(to_units(calculated), 1.0)
     initial = plain if params[P_OVERLAYS_ON] == ON_MAINTENANCE else changed

@@ -182,8 +182,11 @@ ST_OK, ST_LADDER, ST_MEMORY, ST_REQUIREMENT = 0, 1, 2, 3
 # Sizes of generic columns
 TRADER_FLOATS, TRADER_INTS = 16, 12
 POPULATION_PARAMS, POPULATION_STATE = 48, 64
-MODEL_PARAMS, MODEL_STATE = 48, 48
+MODEL_PARAMS, MODEL_STATE = 64, 48
 POPULATIONS_MAX, PUBLISHERS_MAX = 16, 10
+ADDON_PARAMS, ADDON_MEMORY, ADDON_COEFFICIENTS = 40, 8, 16
+FEATURE_COLUMNS, MAP_BUCKETS = 6, 2048
+FEATURE_NAMES = ("utilisation", "liquidations", "turnover", "concentration", "open_interest_share")
 SCENARIOS_MAX = 64
 SCHEDULE_COLUMNS = 7
 
@@ -448,6 +451,16 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("exchange", np.int64, 2),  # [K, 4]: where the conversion comes from, see XR_*
     ("tiers", np.int64, 3),  # [C, rows, 7] charge as a function of size (see sim.kernels.schedule); zeros: flat rates
     ("model_window", np.float64, 3),  # [publishers, C, cells]: windows of past returns, see margin.kernels.historical
+    # Add-ons (columns: margin/kernels/addon_columns.py); one row where no margin model has any
+    ("addon_params", np.float64, 3),  # [publishers, C, ADDON_PARAMS]
+    ("addon_memory", np.float64, 3),  # [publishers, C, ADDON_MEMORY]
+    ("addon_coefficients", np.int64, 4),  # [ring, C, 2, COEFFICIENTS], in force with the same row of rate_maintenance
+    ("features", np.float64, 3),  # [publishers, A, FEATURE_COLUMNS]
+    ("behaviour_rate", np.int64, 2),  # [publishers, A], 2**-32
+    ("entry_rate", np.int64, 3),  # [publishers, A, C]: initial rate at which the position was accepted
+    ("seen_lots", np.int64, 3),  # [publishers, A, C]: positions at the last publication
+    ("liquidation_map", np.int64, 3),  # [C, 2, MAP_BUCKETS + 1]: lots of longs, shorts liquidated below each bucket
+    ("map_own", np.int64, 3),  # [A, C, 2]: bucket + 1 and signed lots that the account has on the map
 )
 
 # Which requirement is asked for

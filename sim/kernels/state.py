@@ -17,6 +17,10 @@ import numpy as np
 from sim.kernels.jit import JIT_DISABLED, kernel
 from sim.kernels.layout import *  # noqa: F403  (the names of the layout are had from here)
 from sim.kernels.layout import (
+    ADDON_COEFFICIENTS,
+    ADDON_MEMORY,
+    ADDON_PARAMS,
+    FEATURE_COLUMNS,
     FIELD_NAMES,
     FIELDS,
     GROWING,
@@ -30,6 +34,7 @@ from sim.kernels.layout import (
     M_RECORD_EVERY,
     M_RISK_SLOTS,
     M_TRADERS,
+    MAP_BUCKETS,
     META_SIZE,
     MODEL_PARAMS,
     MODEL_STATE,
@@ -315,6 +320,7 @@ def allocate(
     flows: int = 1,
     tape: int = 4096,
     window_cells: int = 0,
+    features: bool = False,
 ) -> State:
     """Make an empty market state with free lists and empty ladders.
 
@@ -339,6 +345,7 @@ def allocate(
         flows: scripted flows.
         tape: first length of tape and events, both grow.
         window_cells: floats per margin model and contract for windows of past returns.
+        features: keep features of accounts, and a liquidation map.
 
     Returns:
         The state, every array zero except links and heads (-1) and the free list.
@@ -350,6 +357,7 @@ def allocate(
             raise ValueError(f"{name} must be a power of two, not {value}")
     accounts = traders + SPECIAL_ACCOUNTS
     ring = notice + 1
+    described = accounts if features else 1
     shapes: dict[str, tuple[int, ...]] = {
         "meta": (META_SIZE,),
         "contracts": (contracts,),
@@ -415,6 +423,15 @@ def allocate(
         "exchange": (currencies, 4),
         "tiers": (contracts, tiers, SCHEDULE_COLUMNS),
         "model_window": (publishers, contracts, max(window_cells, 1)),
+        "addon_params": (publishers, contracts, ADDON_PARAMS),
+        "addon_memory": (publishers, contracts, ADDON_MEMORY),
+        "addon_coefficients": (ring, contracts, 2, ADDON_COEFFICIENTS),
+        "features": (publishers, described, FEATURE_COLUMNS),
+        "behaviour_rate": (publishers, described),
+        "entry_rate": (publishers, described, contracts),
+        "seen_lots": (publishers, described, contracts),
+        "liquidation_map": (contracts, 2, MAP_BUCKETS + 1 if features else 1),
+        "map_own": (described, contracts, 2),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
     orders = arrays["orders"]
