@@ -6,9 +6,16 @@ Python integers of any size, one account at a time.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
+import numpy as np
+
+from margin.kernels import strategies as kernels
+from sim.interfaces import PortfolioView, RiskParameters
+
 Kind = Literal["call", "put", "stock"]
+_KINDS: dict[int, Kind] = {kernels.CALL_LEG: "call", kernels.PUT_LEG: "put", kernels.STOCK_LEG: "stock"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +179,14 @@ def covered(legs: list[Leg]) -> bool:
 
 
 def largest_loss(legs: list[Leg]) -> int:
-    """Largest loss of options at expiry over the prices at their strikes, at least zero, ``2**-bits`` minor units."""
+    """Largest loss of options at expiry over a price of zero and their strikes, ``2**-bits`` minor units; not below 0."""
     options = [leg for leg in legs if leg.kind != "stock"]
     side = {"call": 1, "put": -1}
 
     def loss(price: int) -> int:
         return -sum(leg.units * max(side[leg.kind] * (price - leg.strike), 0) for leg in options)
 
-    return max([0, *(loss(leg.strike) for leg in options)])
+    return max([0, loss(0), *(loss(leg.strike) for leg in options)])
 
 
 def strategies(legs: list[Leg], *, universal: bool) -> list[Strategy]:
@@ -194,3 +201,38 @@ def strategies(legs: list[Leg], *, universal: bool) -> list[Strategy]:
     if sum(one.amount for one in [whole, *stock]) < sum(one.amount for one in pairs):
         return [whole, *stock]
     return pairs
+
+
+def legs_of(
+    portfolio: PortfolioView, risk: RiskParameters, account: int, which: str
+) -> list[tuple[np.ndarray, list[Leg]]]:
+    """Holdings of one account by group: the group's contracts, and a leg for each that is held.
+
+    Args:
+        portfolio: every account's.
+        risk: with the tables that the rule published.
+        account: its number.
+        which: ``"initial"`` or ``"maintenance"``.
+    """
+    table, members, starts = risk.arrays[which], risk.arrays["members"], risk.arrays["starts"]
+    found = []
+    for first, last in pairwise(starts):
+        legs = []
+        for c in members[first:last]:
+            row, units = table[c], int(portfolio.lots[account, c]) * int(table[c, kernels.T_UNITS])
+            if units != 0:
+                legs.append(
+                    Leg(
+                        name=portfolio.contracts.names[c],
+                        kind=_KINDS[int(row[kernels.T_KIND])],
+                        units=units,
+                        alone=int(row[kernels.T_SHORT] if units < 0 else row[kernels.T_LONG]),
+                        premium=int(row[kernels.T_PREMIUM]),
+                        strike=int(row[kernels.T_STRIKE]),
+                        expiry=int(row[kernels.T_EXPIRY]),
+                        covered=int(row[kernels.T_COVERED]),
+                        protected=int(row[kernels.T_PROTECTED]),
+                    )
+                )
+        found.append((members[first:last], legs))
+    return found

@@ -13,17 +13,24 @@ from pydantic import Field
 
 from margin.kernels import strategies as kernels
 from margin.model import Rule
-from margin.pairing import Kind, Leg, strategies
+from margin.pairing import legs_of, strategies
 from margin.parameters import NonNegative, Parameters, Rate
-from margin.terms import common_units, fixed_point, groups, mark_price, option_value, require_kinds, single_rate
+from margin.terms import (
+    common_units,
+    fixed_point,
+    groups,
+    mark_price,
+    option_value,
+    require_kinds,
+    settled,
+    single_rate,
+)
 from sim.contracts import ContractTable
 from sim.errors import ConfigError
 from sim.interfaces import MarketView, ModelState, PortfolioView, Requirement, RiskParameters
-from sim.kernels.wide import mul_rate
 
 _SECONDS_PER_YEAR = 365 * 86400
 _NEVER = 1 << 60
-_LEGS: dict[int, Kind] = {kernels.CALL_LEG: "call", kernels.PUT_LEG: "put", kernels.STOCK_LEG: "stock"}
 
 
 class NakedRates(Parameters):
@@ -189,25 +196,6 @@ class RegT(Rule):
             equity_excluded=option_value(portfolio),
         )
 
-    def legs(self, portfolio: PortfolioView, risk: RiskParameters, account: int, which: str) -> list[list[Leg]]:
-        """Holdings of one account by group (underlying and currency)."""
-        table, members, starts = risk.arrays[which], risk.arrays["members"], risk.arrays["starts"]
-        found = []
-        for first, last in zip(starts[:-1], starts[1:], strict=True):
-            group = []
-            for c in members[first:last]:
-                row, units = table[c], int(portfolio.lots[account, c]) * int(table[c, kernels.T_UNITS])
-                if units == 0:
-                    continue
-                alone = int(row[kernels.T_SHORT] if units < 0 else row[kernels.T_LONG])
-                group.append(
-                    Leg(portfolio.contracts.names[c], _LEGS[int(row[kernels.T_KIND])], units, alone,
-                        int(row[kernels.T_PREMIUM]), int(row[kernels.T_STRIKE]), int(row[kernels.T_EXPIRY]),
-                        int(row[kernels.T_COVERED]), int(row[kernels.T_PROTECTED]))
-                )  # fmt: skip
-            found.append(group)
-        return found
-
     def explain(self, portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
         """The same to the unit, with a part for each strategy found (name, legs)."""
         answer = self.requirement(portfolio, risk)
@@ -225,22 +213,13 @@ class RegT(Rule):
         self, portfolio: PortfolioView, risk: RiskParameters, which: str
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         accounts, bits = len(portfolio.lots), int(risk.arrays["bits"][0])
-        universal = self.params.spreads == "universal"
         parts: dict[str, np.ndarray] = {}
-        total = np.zeros(accounts, np.int64)
-        currency = {
-            name: int(k) for name, k in zip(portfolio.contracts.names, portfolio.contracts.currency, strict=True)
-        }
+        sums: list[dict[int, int]] = [{} for _ in range(accounts)]
         for a in range(accounts):
-            sums: dict[int, int] = {}
-            for group in self.legs(portfolio, risk, a, which):
-                for found in strategies(group, universal=universal):
-                    k = currency[found.legs[0]]
-                    sums[k] = sums.get(k, 0) + found.amount
+            for members, legs in legs_of(portfolio, risk, a, which):
+                k = int(portfolio.contracts.currency[members[0]])
+                for found in strategies(legs, universal=self.params.spreads == "universal"):
+                    sums[a][k] = sums[a].get(k, 0) + found.amount
                     amount = (found.amount * int(portfolio.conversion[k])) >> (32 + bits)
                     parts.setdefault(found.label, np.zeros(accounts, np.int64))[a] += amount
-            total[a] = sum(
-                int(mul_rate(-(-amount >> bits), int(portfolio.conversion[k]))) for k, amount in sums.items()
-            )
-        rounding = total - sum(parts.values(), np.zeros(accounts, np.int64))
-        return parts | ({"rounding": rounding} if rounding.any() else {}), total
+        return settled(parts, sums, portfolio, bits)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from math import gcd
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from sim.contracts import KINDS, ContractTable
 from sim.errors import ConfigError
 from sim.interfaces import PortfolioView
+from sim.kernels.wide import mul_rate
 
 BITS_MAX = 10
 _LARGEST_LOG2 = 52
@@ -52,7 +54,7 @@ def common_units(contracts: ContractTable, members: np.ndarray, starts: np.ndarr
         ConfigError: the lots of one underlying have no common unit of a reasonable size.
     """
     units, size = np.ones(len(members), np.int64), np.zeros(len(members))
-    for first, last in zip(starts[:-1], starts[1:], strict=True):
+    for first, last in pairwise(starts):
         group = members[first:last]
         lots = [Fraction(Decimal(repr(float(contracts.lot_size[c])))) for c in group]
         bottom = 1
@@ -112,3 +114,25 @@ def single_rate(amount: np.ndarray, value: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = np.where(value > 0, np.asarray(amount, np.float64) / value, 1.0)
     return np.clip(np.rint(rate * 2.0**32), 1, 2.0**32).astype(np.int64)
+
+
+def settled(
+    parts: dict[str, np.ndarray], sums: list[dict[int, int]], portfolio: PortfolioView, bits: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Totals of exact sums by currency, each rounded up and converted, and parts (rounded down) that add up to them.
+
+    Args:
+        parts: named int64[A], account currency.
+        sums: for each account, ``2**-bits`` minor units by currency.
+        portfolio: gives the conversion.
+        bits: of the fraction.
+    """
+    total = np.array(
+        [
+            sum(int(mul_rate(-(-amount >> bits), int(portfolio.conversion[k]))) for k, amount in of.items())
+            for of in sums
+        ],
+        np.int64,
+    )
+    rounding = total - sum(parts.values(), np.zeros(len(sums), np.int64))
+    return parts | ({"rounding": rounding} if rounding.any() else {}), total

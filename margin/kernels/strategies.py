@@ -146,7 +146,7 @@ def transport(saving, left, right, falling, rising, flow):
 
 
 @kernel()
-def _add(total, units, cost, bits):
+def add(total, units, cost, bits):
     """Add units x cost to (whole minor units, fraction). Mutates ``total``, int64[2]."""
     total[0] += mul_shift_floor(units, cost, bits)
     total[1] += (units * cost) & ((np.int64(1) << bits) - 1)
@@ -175,25 +175,30 @@ def _covers(terms, members, lots):
 
 
 @kernel()
-def _largest_loss(terms, members, lots, bits, loss, trial):
-    """Largest loss at expiry of a group's options over the prices at their strikes (mutates ``loss``, int64[2])."""
+def largest_loss(terms, members, lots, bits, loss, trial):
+    """Largest loss at expiry of a group's options over a price of zero and the prices at their strikes.
+
+    Mutates ``loss`` (the answer, at least zero) and ``trial``, int64[2] each.
+    """
     loss[:] = 0
-    for n in members:
-        if terms[n, T_KIND] == STOCK_LEG or lots[n] == 0:
-            continue
+    for n in range(-1, len(members)):
+        node = np.int64(0)
+        if n >= 0:
+            if terms[members[n], T_KIND] == STOCK_LEG or lots[members[n]] == 0:
+                continue
+            node = terms[members[n], T_STRIKE]
         trial[:] = 0
         for c in members:
             side = terms[c, T_KIND]
             if side == STOCK_LEG or lots[c] == 0:
                 continue
-            pay = max(side * (terms[n, T_STRIKE] - terms[c, T_STRIKE]), np.int64(0))
-            _add(trial, -lots[c] * terms[c, T_UNITS], pay, bits)
-        if _greater(trial, loss, bits):
+            add(trial, -lots[c] * terms[c, T_UNITS], max(side * (node - terms[c, T_STRIKE]), np.int64(0)), bits)
+        if greater(trial, loss, bits):
             loss[:] = trial
 
 
 @kernel()
-def _greater(one, other, bits):
+def greater(one, other, bits):
     """True where one (whole, fraction) is above the other."""
     whole, rest = one[0] + (one[1] >> bits), one[1] & ((np.int64(1) << bits) - 1)
     whole_other, rest_other = other[0] + (other[1] >> bits), other[1] & ((np.int64(1) << bits) - 1)
@@ -226,9 +231,9 @@ def group_requirement(terms, members, lots, bits, universal, total, work):
         side = terms[c, T_KIND]
         shorts += side != STOCK_LEG and held < 0
         alone = terms[c, T_SHORT] if held < 0 else terms[c, T_LONG]
-        _add(paired, abs(held), alone, bits)
+        add(paired, abs(held), alone, bits)
         if side == STOCK_LEG:
-            _add(stock, abs(held), alone, bits)
+            add(stock, abs(held), alone, bits)
         if (held < 0) == (side != PUT_LEG):
             legs[0, falling], units[0, falling] = c, abs(held)
             falling += 1
@@ -249,11 +254,11 @@ def group_requirement(terms, members, lots, bits, universal, total, work):
         for i in range(falling):
             for j in range(rising):
                 if flow[i, j] > 0:
-                    _add(paired, -flow[i, j], saving[i, j], bits)
+                    add(paired, -flow[i, j], saving[i, j], bits)
         if universal and shorts > 0 and _covers(terms, members, lots):
-            _largest_loss(terms, members, lots, bits, loss, trial)
+            largest_loss(terms, members, lots, bits, loss, trial)
             loss += stock
-            if _greater(paired, loss, bits):
+            if greater(paired, loss, bits):
                 paired[:] = loss
     total += paired
 
@@ -271,7 +276,7 @@ def _account(terms, members, starts, lots, bits, universal, totals, work):
 
 
 @kernel()
-def _converted(totals, conversion, bits):
+def converted(totals, conversion, bits):
     """Account currency, each currency rounded up."""
     amount = np.int64(0)
     for k in range(len(conversion)):
@@ -298,7 +303,7 @@ def held_requirement(terms, members, starts, lots, conversion, bits, universal):
     for a in range(len(lots)):
         totals[:] = 0
         _account(terms, members, starts, lots[a], bits, universal, totals, work)
-        answer[a] = _converted(totals, conversion, bits)
+        answer[a] = converted(totals, conversion, bits)
     return answer
 
 
@@ -306,7 +311,7 @@ def held_requirement(terms, members, starts, lots, conversion, bits, universal):
 def order_reserve(terms, lots, open_buy, open_sell, loss_buy, loss_sell, conversion, bits):
     """Reserve of open orders beyond those that close a position, each alone, with their own loss, int64[A].
 
-    A sold option asks its naked requirement, a bought one its price; stock asks its own requirement.
+    A sold option asks its naked requirement, a bought one its price, other contracts the worse of both sides.
     """
     answer = np.zeros(len(lots), np.int64)
     totals = np.zeros((len(conversion), 2), np.int64)
@@ -316,13 +321,19 @@ def order_reserve(terms, lots, open_buy, open_sell, loss_buy, loss_sell, convers
             if open_buy[a, c] == 0 and open_sell[a, c] == 0:
                 continue
             total, units = totals[terms[c, T_CURRENCY]], terms[c, T_UNITS]
-            stock = terms[c, T_KIND] == STOCK_LEG
-            bought = max(open_buy[a, c] - max(-lots[a, c], np.int64(0)), np.int64(0))
-            sold = max(open_sell[a, c] - max(lots[a, c], np.int64(0)), np.int64(0))
-            _add(total, bought * units, terms[c, T_LONG] if stock else terms[c, T_PREMIUM], bits)
-            _add(total, sold * units, terms[c, T_SHORT], bits)
+            short, long = max(-lots[a, c], np.int64(0)), max(lots[a, c], np.int64(0))
+            if terms[c, T_KIND] == STOCK_LEG:  # the worse side, beyond a position turned into its opposite
+                bought, sold = (
+                    max(open_buy[a, c] - 2 * short, np.int64(0)),
+                    max(open_sell[a, c] - 2 * long, np.int64(0)),
+                )
+                alone = terms[c, T_LONG] if bought >= sold else terms[c, T_SHORT]
+                add(total, max(bought, sold) * units, alone, bits)
+            else:
+                add(total, max(open_buy[a, c] - short, np.int64(0)) * units, terms[c, T_PREMIUM], bits)
+                add(total, max(open_sell[a, c] - long, np.int64(0)) * units, terms[c, T_SHORT], bits)
             total[0] += loss_buy[a, c] + loss_sell[a, c]
-        answer[a] = _converted(totals, conversion, bits)
+        answer[a] = converted(totals, conversion, bits)
     return answer
 
 

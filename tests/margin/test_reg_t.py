@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
+from margin import pairing
 from margin.kernels import strategies as kernels
 from margin.pairing import Leg, best_pairing, pair
 from sim.errors import ConfigError
@@ -84,8 +85,13 @@ ESTIMATED = [
     ("equity", 100, [("call", 100, 4.0, -1), ("put", 100, 3.5, -1)], 2750.0),
     ("equity", 100, [("call", 100, 4.0, -1), ("call", 110, 1.0, 1)], 1000.0),
     ("equity", 100, [("put", 100, 4.0, 1), ("put", 90, 1.0, -1)], 0.0),
-    ("broad_index", 587.88, [("put", 567, 4.78, 1), ("put", 572, 5.61, -1), ("call", 602, 5.23, -1), ("call", 607, 3.68, 1)], 500.0),
-]  # fmt: skip
+    (
+        "broad_index",
+        587.88,
+        [("put", 567, 4.78, 1), ("put", 572, 5.61, -1), ("call", 602, 5.23, -1), ("call", 607, 3.68, 1)],
+        500.0,
+    ),
+]
 
 
 @pytest.mark.parametrize(("asset_class", "price", "legs", "asked"), ESTIMATED)
@@ -133,8 +139,9 @@ def test_a_long_option_that_expires_first_covers_nothing() -> None:
 
 
 def test_the_pairing_is_the_best_and_not_the_first() -> None:
-    # greedy by strike gives the 100 call the 105 and leaves the 95 naked or far; the best takes 95-100 and 100-105
-    legs = [(option("call", 95, 7), -1), (option("call", 100, 4), -1), (option("call", 105, 2), 1), (option("call", 99, 4.5), 1)]  # fmt: skip
+    # pairing neighbours first, 100 with 99 for nothing, leaves 95 with 105 for 1000; crossing them costs 900
+    sold = [(option("call", 95, 7), -1), (option("call", 100, 4), -1)]
+    legs = [*sold, (option("call", 105, 2), 1), (option("call", 99, 4.5), 1)]
     assert initial(100, legs, spreads="pairs") == 400 + 500
     one = held(100, legs, spreads="pairs")
     assert {name.split(":")[0] for name in one.explain().parts} >= {"call credit spread"}
@@ -213,8 +220,7 @@ def test_compiled_equals_the_definition_to_the_unit(spreads: str) -> None:
 
 def legs_of(lots: np.ndarray, which: str = "initial") -> list[Leg]:
     one = BOOKS["pairs"]
-    found: list[list[Leg]] = one.rule.legs(accounts(one, lots[None]), one.risk, 0, which)
-    return found[0]
+    return pairing.legs_of(accounts(one, lots[None]), one.risk, 0, which)[0][1]
 
 
 def by_assignment(legs: list[Leg]) -> int:
