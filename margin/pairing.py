@@ -179,7 +179,7 @@ def covered(legs: list[Leg]) -> bool:
 
 
 def largest_loss(legs: list[Leg]) -> int:
-    """Largest loss of options at expiry over a price of zero and their strikes, ``2**-bits`` minor units; not below 0."""
+    """Largest loss of options at expiry over a price of zero and their strikes, ``2**-bits`` minor units, or 0."""
     options = [leg for leg in legs if leg.kind != "stock"]
     side = {"call": 1, "put": -1}
 

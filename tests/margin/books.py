@@ -10,6 +10,7 @@ import numpy as np
 import margin
 from margin.portfolio import Portfolio, Snapshot
 from sim.interfaces import PortfolioView, Requirement, RiskParameters
+from sim.kernels.state import SPOT
 
 
 @dataclass
@@ -43,13 +44,14 @@ def book(regime: str, params: dict[str, Any] | None = None, **file: Any) -> Book
 def accounts(
     one: Book, lots: np.ndarray, buys: np.ndarray | None = None, sells: np.ndarray | None = None
 ) -> PortfolioView:
-    """The same contracts held by many accounts, int64[A, C] lots each."""
+    """The same contracts held by many accounts, int64[A, C] lots each, entered at mark."""
     lots = np.asarray(lots, np.int64)
     zero = np.zeros_like(lots)
+    owned = one.snapshot.contracts.is_option | (one.snapshot.contracts.kind == SPOT)
     return replace(
         one.snapshot.portfolio,
         lots=lots,
-        cost=zero.copy(),
+        cost=np.where(owned, 0, one.snapshot.portfolio.value(lots)),
         cash=np.zeros((len(lots), 1 + lots.shape[1]), np.int64),
         open_buy=zero.copy() if buys is None else np.asarray(buys, np.int64),
         open_sell=zero.copy() if sells is None else np.asarray(sells, np.int64),
