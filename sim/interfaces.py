@@ -59,6 +59,9 @@ class Requirement:
         maintenance_parts: named int64[A] arrays that sum to ``maintenance``.
         positions_value: what positions count for beyond margin, int64[A] (net option value that a rule lets margin
             other positions), already inside ``initial`` and ``maintenance``; zero for most rules.
+        equity_excluded: int64[A], what the ledger's equity holds but this rule leaves out of the equity that it
+            compares with its requirement (option values where a requirement contains the premium of short options and
+            gives long ones no loan value): excess is ``equity - equity_excluded - requirement``. None for none.
         scenario_loss: int64[A, S], loss per scenario of the positions, for rules with a grid.
         scenario_names: a name per scenario.
     """
@@ -70,6 +73,7 @@ class Requirement:
     maintenance_positions: np.ndarray | None = None
     maintenance_parts: dict[str, np.ndarray] = field(default_factory=dict)
     positions_value: np.ndarray | None = None
+    equity_excluded: np.ndarray | None = None
     scenario_loss: np.ndarray | None = None
     scenario_names: tuple[str, ...] = ()
 

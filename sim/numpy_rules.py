@@ -29,11 +29,13 @@ def store_requirement(market: Market, *, initial: bool) -> np.ndarray:
     answer = market.margin.requirement(portfolio_view(market), market.risk_parameters(initial=initial))
     table = state.py_requirement
     columns = table.shape[1] - 1
+    # the engine compares with the ledger's equity, so what the rule leaves out of equity is asked for on top
+    excluded = np.int64(0) if answer.equity_excluded is None else answer.equity_excluded
     if initial:
-        table[:, columns, s.INITIAL] = answer.initial
+        table[:, columns, s.INITIAL] = np.maximum(answer.initial + excluded, 0)
         if answer.initial_positions is not None:
             table[:, :columns, s.INITIAL] = answer.initial_positions
-    table[:, columns, s.MAINTENANCE] = answer.maintenance
+    table[:, columns, s.MAINTENANCE] = np.maximum(answer.maintenance + excluded, 0)
     if answer.maintenance_positions is not None:
         table[:, :columns, s.MAINTENANCE] = answer.maintenance_positions
     return table[:, columns, s.INITIAL].copy()
