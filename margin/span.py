@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from margin import span_definition
-from margin.kernels.span import DELTA_BITS, SPREAD_BITS
+from margin.kernels.span import SPREAD_BITS
 from margin.kernels.span import span as _span_kernel
 from margin.model import Rule
 from margin.revaluation import conversion_of, converted, lone_rates
@@ -72,11 +72,11 @@ class Table:
             [spread_charge[spread_start[g] : spread_start[g + 1]].max(initial=0) for g in range(groups)], np.int64
         )
         delta = np.abs(arrays["delta"]).astype(np.float64)
-        per_lot = delta / (1 << DELTA_BITS) * (spread_largest[group] + delivery[arrays["tier"]])
+        per_lot = delta * np.maximum(1.0, spread_largest[group]) + delta * delivery[arrays["tier"]]
         least = np.full(groups, np.inf)
         np.minimum.at(least, arrays["leg_group"], np.abs(arrays["leg_ratio"]).astype(np.float64))
-        heaviest = 4.0 * np.abs(profit).max(axis=1).astype(np.float64) + short_minimum + 2.0 * per_lot
-        heaviest += delta * (1.0 + (1 << SPREAD_BITS) / least[group])
+        heaviest = 4.0 * np.abs(profit).max(axis=1).astype(np.float64) + short_minimum + per_lot
+        heaviest += delta * (1 << SPREAD_BITS) / least[group]
         return cls(
             conversion, column, start, profit, short_minimum, spread_charge, spread_largest, delivery, heaviest
         )  # fmt: skip
@@ -113,8 +113,7 @@ class Span(Rule):
         orders = (portfolio.open_buy, portfolio.open_sell, portfolio.loss_buy, portfolio.loss_sell)
         initial, maintenance, left = _span_kernel(
             np.ascontiguousarray(portfolio.lots), *(np.ascontiguousarray(one) for one in orders), table.conversion,
-            table.column, table.start, rows.astype(np.float64), np.abs(rows).max(axis=1).astype(np.float64), rows,
-            PARTNER, arrays["delta"][table.column], arrays["tier"][table.column], arrays["tier_start"],
+            table.column, table.start, rows.astype(np.float64), rows, PARTNER, arrays["delta"][table.column], arrays["tier"][table.column], arrays["tier_start"],
             arrays["spread_start"], arrays["spread_legs"], table.spread_charge, table.spread_largest, table.delivery,
             table.short_minimum[table.column], arrays["credit_start"], arrays["leg_group"], arrays["leg_ratio"],
             arrays["credit_rate"], int(arrays["factor"][0]), table.heaviest[table.column],

@@ -32,7 +32,7 @@ class Commodity:
         calendar: charges for spreads between months.
         delivery: charge for months about to be delivered.
         short_minimum: short option minimum.
-        net: net delta, 2**-20 reference lots.
+        net: net delta, 2**-16 reference lots.
         available: net delta that no open order could take away.
         credit: for spreads with other commodities.
     """

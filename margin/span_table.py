@@ -108,7 +108,7 @@ def _fine(amount: float, what: str) -> int:
 def publish_arrays(params: SpanParameters, contracts: ContractTable, market: MarketView) -> dict[str, np.ndarray]:
     """Everything that the evaluator reads, by contract c, commodity g (an underlying) and month t.
 
-    ``profit`` [C, 16] minor units of the settlement currency per 2**10 lots; ``delta`` [C] in 2**-20 of the commodity's
+    ``profit`` [C, 16] minor units of the settlement currency per 2**10 lots; ``delta`` [C] in 2**-16 of the commodity's
     reference lot (its largest, in units of the underlying); ``tier`` [C]; ``tier_start`` [G + 1]; ``reference`` [G], the
     contract in whose currency charges stand; ``spread_start`` [G + 1], ``spread_legs`` [N, 2], ``spread_charge`` [N] and
     ``delivery`` [T] in 2**-10 minor units per reference lot; ``short_minimum`` [C] in 2**-10 minor units per lot of the

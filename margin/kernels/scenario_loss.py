@@ -1,9 +1,9 @@
-"""Profit of one account in every scenario, exactly: the sum that every portfolio rule takes.
+"""Profits of many accounts in every scenario, exactly: the sum that every portfolio rule takes.
 
 Profits are whole minor units per 2**10 lots, so ``lots x profit`` is a whole number of 2**-10 minor units, called *fine*
 units here; nothing is rounded before the end. Where every product and partial sum is a whole number below 2**53 it is
-exact in float64, whose lanes the processor adds four at a time; above that the same sum is taken in 64-bit integers, and
-what would not fit those is left to the caller (Python integers).
+exact in float64, which the processor adds several at a time (64 accounts at once, side by side in memory); above that
+the same sum is taken account by account in 64-bit integers, and what would not fit those is left to the caller.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from sim.kernels.jit import kernel
 from sim.kernels.wide import mul_rate
 
-FLOAT_LANES, INTEGER_LANES, TOO_LARGE = 0, 1, 2
+BLOCK = 64  # accounts side by side
 EXACT_FLOAT = 2.0**52  # half of 2**53: the bound itself is summed in rounded float64
 EXACT_INTEGER = 2.0**60
 
@@ -28,52 +28,67 @@ def has_orders(buy, sell, account):
 
 
 @kernel()
-def size_of(lots, buy, sell, account, ordered, column, first, last, largest):
-    """Upper bound on any scenario's profit or loss of some contracts, fine units, float64."""
+def size_of(lots, buy, sell, account, column, heaviest):
+    """Upper bound on what an account's positions and open orders can add up to, float64."""
     bound = 0.0
-    for k in range(first, last):
+    for k in range(len(column)):
         c = column[k]
-        held = abs(np.float64(lots[account, c]))
-        if ordered:
-            held += np.float64(buy[account, c]) + np.float64(sell[account, c])
-        bound += held * largest[k]
+        held = abs(np.float64(lots[account, c])) + np.float64(buy[account, c]) + np.float64(sell[account, c])
+        bound += held * heaviest[k]
     return bound
 
 
 @kernel()
-def sum_profits(lots, account, column, first, last, lanes, largest, total):
-    """Add up the scenario profits of some contracts in float64 lanes.
+def load_block(lots, first, column, heaviest, held, bound):
+    """Lay the positions of up to ``BLOCK`` accounts side by side.
 
     Args:
         lots: int64[A, C].
-        account: row.
-        column: int64[C], the contract of each row of ``lanes``.
-        first: first row of ``lanes``.
-        last: one past the last.
-        lanes: float64[C, S], profit per 2**10 lots.
-        largest: float64[C], largest size of each row.
-        total: float64[S], written.
-
-    Returns:
-        An upper bound on the size of every partial sum: where it is at most ``EXACT_FLOAT``, ``total`` is exact.
+        first: first account.
+        column: int64[C], the contract of each row.
+        heaviest: float64[C], bound on anything of one lot that is added up.
+        held: float64[C, BLOCK], written; zero beyond the last account.
+        bound: float64[BLOCK], written: bound on each account's sums.
     """
-    scenarios = lanes.shape[1]
-    for s in range(scenarios):
-        total[s] = 0.0
-    bound = 0.0
-    for k in range(first, last):
-        held = lots[account, column[k]]
-        if held != 0:
-            q = np.float64(held)
-            bound += abs(q) * largest[k]
-            for s in range(scenarios):
-                total[s] += q * lanes[k, s]
-    return bound
+    count = min(BLOCK, lots.shape[0] - first)
+    for i in range(BLOCK):
+        bound[i] = 0.0
+    if count < BLOCK:
+        held[:] = 0.0
+    for i in range(count):
+        row = lots[first + i]
+        for k in range(len(column)):
+            held[k, i] = np.float64(row[column[k]])
+    for k in range(len(column)):
+        weight = heaviest[k]
+        for i in range(BLOCK):
+            bound[i] += abs(held[k, i]) * weight
+
+
+@kernel()
+def block_profits(held, first, last, lanes, total):
+    """Scenario profits of some contracts for a block of accounts.
+
+    Args:
+        held: float64[C, BLOCK].
+        first: first row.
+        last: one past the last row.
+        lanes: float64[C, S], profit per 2**10 lots.
+        total: float64[S, BLOCK], written, fine units.
+    """
+    for s in range(lanes.shape[1]):
+        for i in range(BLOCK):
+            total[s, i] = 0.0
+        for k in range(first, last):
+            profit = lanes[k, s]
+            if profit != 0.0:
+                for i in range(BLOCK):
+                    total[s, i] += held[k, i] * profit
 
 
 @kernel()
 def sum_losses(lots, buy, sell, account, ordered, column, first, last, profit, loss):
-    """Losses of some contracts per scenario in 64-bit integers; open orders count where they would lose.
+    """Losses of some contracts of one account in 64-bit integers; open orders count where they would lose.
 
     Args:
         lots: int64[A, C].

@@ -5,66 +5,29 @@ from __future__ import annotations
 import numpy as np
 
 from margin.kernels.scenario_loss import (
+    BLOCK,
     EXACT_FLOAT,
     EXACT_INTEGER,
+    block_profits,
     has_orders,
     in_minor,
+    load_block,
     own_loss,
     size_of,
     sum_losses,
-    sum_profits,
 )
 from sim.kernels.jit import kernel
 from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
 
-DELTA_BITS = 20  # deltas are whole numbers of 2**-20 of a commodity's reference lot
+DELTA_BITS = 16  # deltas are whole numbers of 2**-16 of a commodity's reference lot
 SPREAD_BITS = 16  # spreads are counted in 2**-16
+_DELTA_ONE = 2.0**-DELTA_BITS
 
 
 @kernel()
 def charge_of(delta, charge):
     """Charge per reference lot times a size of delta, fine units, rounded up."""
     return -mul_shift_floor(-delta, charge, DELTA_BITS)
-
-
-@kernel()
-def _scan(
-    lots, buy, sell, account, ordered, column, first, last, lanes, largest, profit, total, loss, partner, wants_price,
-):  # fmt: skip
-    """Scan risk of a combined commodity and, for spread credits, twice its price risk.
-
-    Price risk is the worst scenario's loss averaged with that of the other volatility, less the same average at an
-    unchanged price (time and volatility risk); of positions only.
-    """
-    bound = sum_profits(lots, account, column, first, last, lanes, largest, total)
-    scenarios = lanes.shape[1]
-    worst = np.int64(0)
-    price = np.int64(0)
-    if bound <= EXACT_FLOAT:
-        least, place = total[0], 0
-        for s in range(1, scenarios):
-            if total[s] < least:
-                least = total[s]
-                place = s
-        worst = max(np.int64(-least), np.int64(0))
-        if wants_price:
-            price = np.int64(total[0] + total[1] - least - total[partner[place]])
-    else:
-        sum_losses(lots, buy, sell, account, False, column, first, last, profit, loss)
-        most, place = loss[0], 0
-        for s in range(1, scenarios):
-            if loss[s] > most:
-                most = loss[s]
-                place = s
-        worst = max(most, np.int64(0))
-        if wants_price:
-            price = most + loss[partner[place]] - loss[0] - loss[1]
-    if ordered:
-        sum_losses(lots, buy, sell, account, True, column, first, last, profit, loss)
-        worst = np.int64(0)
-        for s in range(scenarios):
-            worst = max(worst, loss[s])
-    return worst, max(price, np.int64(0))
 
 
 @kernel()
@@ -122,25 +85,44 @@ def _credits(available, net, price, credit_start, leg_group, leg_ratio, credit_r
 
 
 @kernel()
+def _scan(lots, buy, sell, account, ordered, column, first, last, profit, loss, partner):
+    """Scan risk of a combined commodity and twice its price risk (of positions only), fine units.
+
+    Price risk is the worst scenario's loss averaged with that of the other volatility, less the same average at an
+    unchanged price (time and volatility risk).
+    """
+    sum_losses(lots, buy, sell, account, False, column, first, last, profit, loss)
+    most, place = loss[0], 0
+    for s in range(1, len(loss)):
+        if loss[s] > most:
+            most = loss[s]
+            place = s
+    price = max(most + loss[partner[place]] - loss[0] - loss[1], np.int64(0))
+    if ordered:
+        sum_losses(lots, buy, sell, account, True, column, first, last, profit, loss)
+        most = max(np.max(loss), np.int64(0))
+    return max(most, np.int64(0)), price
+
+
+@kernel()
 def _risk(
-    lots, buy, sell, account, ordered, column, start, lanes, largest, profit, partner, delta, tier, tier_start,
-    spread_start, spread_legs, spread_charge, spread_largest, delivery, short_minimum, credit_start, leg_group,
-    leg_ratio, credit_rate, total, loss, tier_delta, net, available, price, credit, gross, minimum,
+    lots, buy, sell, account, ordered, column, start, profit, partner, delta, tier, tier_start, spread_start,
+    spread_legs, spread_charge, spread_largest, delivery, short_minimum, credit_start, leg_group, leg_ratio,
+    credit_rate, loss, tier_delta, groups,
 ):  # fmt: skip
-    """Risk of an account, fine units: the sum over combined commodities of what :func:`span` describes."""
-    wants_price = len(credit_rate) > 0
-    groups = len(start) - 1
-    for g in range(groups):
+    """Risk of one account in 64-bit integers, fine units: the sum over combined commodities (see :func:`span`).
+
+    Mutates the scratch arrays ``loss`` [S], ``tier_delta`` [T] and ``groups`` [6, G].
+    """
+    net, available, price, credit, gross, minimum = groups
+    for g in range(len(start) - 1):
         first, last = start[g], start[g + 1]
-        scan, price[g] = _scan(
-            lots, buy, sell, account, ordered, column, first, last, lanes, largest, profit, total, loss, partner,
-            wants_price,
-        )  # fmt: skip
+        scan, price[g] = _scan(lots, buy, sell, account, ordered, column, first, last, profit, loss, partner)
         for t in range(tier_start[g], tier_start[g + 1]):
             tier_delta[t] = 0
         short = np.int64(0)
-        low = np.int64(0)
-        high = np.int64(0)
+        rise = np.int64(0)
+        fall = np.int64(0)
         extra = np.int64(0)
         for k in range(first, last):
             c = column[k]
@@ -148,40 +130,133 @@ def _risk(
             sold = np.int64(0)
             if ordered:
                 bought, sold = buy[account, c], sell[account, c]
-                rise = max(bought * delta[k], -sold * delta[k])
-                fall = max(-bought * delta[k], sold * delta[k])
-                high += rise
-                low += fall
+                rise += max(bought * delta[k], -sold * delta[k])
+                fall += max(-bought * delta[k], sold * delta[k])
                 extra += charge_of((bought + sold) * abs(delta[k]), delivery[tier[k]])
             tier_delta[tier[k]] += held * delta[k]
-            if short_minimum[k] != 0:
-                short += max(sold - held, 0) * short_minimum[k]
+            short += max(sold - held, 0) * short_minimum[k]
         net[g] = 0
         for t in range(tier_start[g], tier_start[g + 1]):
             net[g] += tier_delta[t]
             extra += charge_of(abs(tier_delta[t]), delivery[t])
         # open orders may leave less delta to set against another commodity, and at most form spreads with all of theirs
-        available[g] = net[g]
-        if ordered:
-            extra += charge_of(high + low, spread_largest[g])
-            available[g] = max(net[g] - low, 0) if net[g] > 0 else min(net[g] + high, 0)
-        if spread_start[g + 1] > spread_start[g]:
-            extra += _calendar(tier_delta, spread_start[g], spread_start[g + 1], spread_legs, spread_charge)
+        extra += charge_of(rise + fall, spread_largest[g])
+        available[g] = max(net[g] - fall, 0) if net[g] > 0 else min(net[g] + rise, 0)
+        extra += _calendar(tier_delta, spread_start[g], spread_start[g + 1], spread_legs, spread_charge)
         gross[g] = scan + extra
         minimum[g] = short
-    if wants_price:
-        _credits(available, net, price, credit_start, leg_group, leg_ratio, credit_rate, credit)
+    _credits(available, net, price, credit_start, leg_group, leg_ratio, credit_rate, credit)
     risk = np.int64(0)
-    for g in range(groups):
-        risk += max(gross[g] - (credit[g] if wants_price else 0), minimum[g])
+    for g in range(len(start) - 1):
+        risk += max(gross[g] - credit[g], minimum[g])
     return risk
 
 
 @kernel()
+def _block_scan(total, partner, worst, mate):
+    """Largest loss per account of a block, at least zero, and twice the price risk. Mutates ``worst`` and ``mate``."""
+    for i in range(BLOCK):
+        worst[i] = -total[0, i]
+        mate[i] = -total[partner[0], i]
+    for s in range(1, total.shape[0]):
+        pair = partner[s]
+        for i in range(BLOCK):
+            loss = -total[s, i]
+            more = loss > worst[i]
+            mate[i] = -total[pair, i] if more else mate[i]
+            worst[i] = loss if more else worst[i]
+    for i in range(BLOCK):
+        price = worst[i] + mate[i] + total[0, i] + total[1, i]
+        mate[i] = price if price > 0.0 else 0.0
+        worst[i] = worst[i] if worst[i] > 0.0 else 0.0
+
+
+@kernel()
+def _block_calendar(month, first, last, spread_legs, spread_charge, charge):
+    """Calendar spreads of a block of accounts: adds to ``charge`` [BLOCK]; mutates the deltas ``month`` [T, BLOCK]."""
+    for row in range(first, last):
+        near, far = spread_legs[row, 0], spread_legs[row, 1]
+        rate = np.float64(spread_charge[row]) * _DELTA_ONE
+        for i in range(BLOCK):
+            a, b = month[near, i], month[far, i]
+            # long near against short far, or the other way round; one of the two is zero
+            long_near = min(a if a > 0.0 else 0.0, -b if b < 0.0 else 0.0)
+            short_near = min(-a if a < 0.0 else 0.0, b if b > 0.0 else 0.0)
+            month[near, i] = a - long_near + short_near
+            month[far, i] = b + long_near - short_near
+            charge[i] += np.ceil((long_near + short_near) * rate)
+
+
+@kernel()
+def _block_deltas(held, first, last, delta, tier, tier_first, tier_last, short_minimum, month, short):
+    """Delta by month, ``month`` [T, BLOCK], and short option minimum, ``short`` [BLOCK], of a block of accounts."""
+    for t in range(tier_first, tier_last):
+        for i in range(BLOCK):
+            month[t, i] = 0.0
+    for i in range(BLOCK):
+        short[i] = 0.0
+    for k in range(first, last):
+        t, weight = tier[k], np.float64(delta[k])
+        for i in range(BLOCK):
+            month[t, i] += held[k, i] * weight
+        if short_minimum[k] != 0:
+            least = np.float64(short_minimum[k])
+            for i in range(BLOCK):
+                short[i] += least * (-held[k, i] if held[k, i] < 0.0 else 0.0)
+
+
+@kernel()
+def _block_risk(
+    held, start, lanes, partner, delta, tier, tier_start, spread_start, spread_legs, spread_charge, delivery,
+    short_minimum, credit_start, leg_group, leg_ratio, credit_rate, total, month, work, net, price, gross, minimum,
+    groups, risk,
+):  # fmt: skip
+    """Risk of a block of accounts in float64 lanes, ``risk`` [BLOCK] fine units: what :func:`_risk` says.
+
+    Mutates the scratch arrays ``total`` [S, BLOCK], ``month`` [T, BLOCK], ``work`` [3, BLOCK], ``net``, ``price``,
+    ``gross`` and ``minimum`` [G, BLOCK], ``groups`` [6, G].
+    """
+    worst, short, mate = work
+    for i in range(BLOCK):
+        risk[i] = 0.0
+    spreads = len(credit_rate) > 0
+    for g in range(len(start) - 1):
+        block_profits(held, start[g], start[g + 1], lanes, total)
+        _block_scan(total, partner, worst, mate)
+        first, last = tier_start[g], tier_start[g + 1]
+        _block_deltas(held, start[g], start[g + 1], delta, tier, first, last, short_minimum, month, short)
+        for i in range(BLOCK):
+            net[g, i] = 0.0
+            price[g, i] = mate[i]
+        for t in range(first, last):
+            rate = np.float64(delivery[t]) * _DELTA_ONE
+            for i in range(BLOCK):
+                net[g, i] += month[t, i]
+                worst[i] += np.ceil(abs(month[t, i]) * rate)
+        _block_calendar(month, spread_start[g], spread_start[g + 1], spread_legs, spread_charge, worst)
+        for i in range(BLOCK):
+            gross[g, i] = worst[i]
+            minimum[g, i] = short[i]
+            risk[i] += worst[i] if worst[i] > short[i] else short[i]
+    if not spreads:
+        return
+    one_net, available, one_price, credit = groups[0], groups[1], groups[2], groups[3]
+    for i in range(BLOCK):
+        for g in range(len(start) - 1):
+            one_net[g] = np.int64(net[g, i])
+            available[g] = one_net[g]
+            one_price[g] = np.int64(price[g, i])
+        _credits(available, one_net, one_price, credit_start, leg_group, leg_ratio, credit_rate, credit)
+        risk[i] = 0.0
+        for g in range(len(start) - 1):
+            risk[i] += max(gross[g, i] - np.float64(credit[g]), minimum[g, i])
+
+
+@kernel()
 def span(
-    lots, buy, sell, loss_buy, loss_sell, conversion, column, start, lanes, largest, profit, partner, delta, tier,
-    tier_start, spread_start, spread_legs, spread_charge, spread_largest, delivery, short_minimum, credit_start,
-    leg_group, leg_ratio, credit_rate, factor, heaviest,
+    lots, buy, sell, loss_buy, loss_sell, conversion, column, start, lanes, profit, partner, delta, tier, tier_start,
+    spread_start, spread_legs, spread_charge, spread_largest, delivery, short_minimum, credit_start, leg_group,
+    leg_ratio, credit_rate, factor, heaviest,
 ):  # fmt: skip
     """Requirements of all accounts: per combined commodity ``max(scan + spreads + delivery - credit, short minimum)``.
 
@@ -198,10 +273,9 @@ def span(
         column: int64[C], contract of row k.
         start: int64[G + 1].
         lanes: float64[C, S], profit of 2**10 lots of row k, minor units of the account currency.
-        largest: float64[C], largest size of each row of ``lanes``.
         profit: int64[C, S], the same as ``lanes``.
         partner: int64[S], the scenario that differs only in the sign of its volatility move.
-        delta: int64[C], composite delta of a lot of row k in 2**-20 of the commodity's reference lot.
+        delta: int64[C], composite delta of a lot of row k in 2**-16 of the commodity's reference lot.
         tier: int64[C], month of row k.
         tier_start: int64[G + 1].
         spread_start: int64[G + 1], calendar spreads of each commodity.
@@ -221,34 +295,41 @@ def span(
         Initial and maintenance, int64[A] minor units, and int64[A]: 1 where the account is too large for 64 bits, to be
         computed by the caller.
     """
-    accounts = lots.shape[0]
-    groups, tiers, scenarios = len(start) - 1, tier_start[len(start) - 1], lanes.shape[1]
+    accounts, scenarios = lots.shape[0], lanes.shape[1]
+    count, tiers = len(start) - 1, tier_start[len(start) - 1]
     initial = np.empty(accounts, np.int64)
     maintenance = np.empty(accounts, np.int64)
     left = np.zeros(accounts, np.int64)
-    total, loss = np.empty(scenarios), np.empty(scenarios, np.int64)
-    tier_delta = np.zeros(tiers, np.int64)
-    net, available = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
-    price, credit = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
-    gross, minimum = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
-    for a in range(accounts):
-        ordered = has_orders(buy, sell, a)
-        if size_of(lots, buy, sell, a, ordered, column, 0, len(column), heaviest) > EXACT_INTEGER:
-            left[a] = 1
-            continue
-        risk = _risk(
-            lots, buy, sell, a, False, column, start, lanes, largest, profit, partner, delta, tier, tier_start,
-            spread_start, spread_legs, spread_charge, spread_largest, delivery, short_minimum, credit_start, leg_group,
-            leg_ratio, credit_rate, total, loss, tier_delta, net, available, price, credit, gross, minimum,
+    loss, tier_delta, groups = np.empty(scenarios, np.int64), np.empty(tiers, np.int64), np.zeros((6, count), np.int64)
+    held, bound, risk = np.empty((len(column), BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
+    total, month, work = np.empty((scenarios, BLOCK)), np.empty((tiers, BLOCK)), np.empty((3, BLOCK))
+    net, price, gross, minimum = np.empty((4, count, BLOCK))
+    for begin in range(0, accounts, BLOCK):
+        load_block(lots, begin, column, heaviest, held, bound)
+        _block_risk(
+            held, start, lanes, partner, delta, tier, tier_start, spread_start, spread_legs, spread_charge, delivery,
+            short_minimum, credit_start, leg_group, leg_ratio, credit_rate, total, month, work, net, price, gross,
+            minimum, groups, risk,
         )  # fmt: skip
-        maintenance[a] = in_minor(risk)
-        if not ordered:
-            initial[a] = mul_rate(maintenance[a], factor)
-            continue
-        risk = _risk(
-            lots, buy, sell, a, True, column, start, lanes, largest, profit, partner, delta, tier, tier_start,
-            spread_start, spread_legs, spread_charge, spread_largest, delivery, short_minimum, credit_start, leg_group,
-            leg_ratio, credit_rate, total, loss, tier_delta, net, available, price, credit, gross, minimum,
-        )  # fmt: skip
-        initial[a] = mul_rate(in_minor(risk), factor) + own_loss(loss_buy, loss_sell, a, conversion)
+        for a in range(begin, min(begin + BLOCK, accounts)):
+            ordered = has_orders(buy, sell, a)
+            if not ordered and bound[a - begin] <= EXACT_FLOAT:
+                maintenance[a] = in_minor(np.int64(risk[a - begin]))
+                initial[a] = mul_rate(maintenance[a], factor)
+                continue
+            if size_of(lots, buy, sell, a, column, heaviest) > EXACT_INTEGER:
+                left[a] = 1
+                continue
+            for which in range(2):
+                found = _risk(
+                    lots, buy, sell, a, which == 1, column, start, profit, partner, delta, tier, tier_start,
+                    spread_start, spread_legs, spread_charge, spread_largest, delivery, short_minimum, credit_start,
+                    leg_group, leg_ratio, credit_rate, loss, tier_delta, groups,
+                )  # fmt: skip
+                if which == 0:
+                    maintenance[a] = in_minor(found)
+                else:
+                    initial[a] = mul_rate(in_minor(found), factor)
+            if ordered:
+                initial[a] += own_loss(loss_buy, loss_sell, a, conversion)
     return initial, maintenance, left
