@@ -114,7 +114,7 @@ class Span(Rule):
         initial, maintenance, left = _span_kernel(
             np.ascontiguousarray(portfolio.lots), *(np.ascontiguousarray(one) for one in orders), table.conversion,
             table.column, table.start, rows.astype(np.float64), rows, PARTNER, arrays["delta"][table.column], arrays["tier"][table.column], arrays["tier_start"],
-            arrays["spread_start"], arrays["spread_legs"], table.spread_charge, table.spread_largest, table.delivery,
+            arrays["spread_start"], arrays["spread_legs"].reshape(-1, 2), table.spread_charge, table.spread_largest, table.delivery,
             table.short_minimum[table.column], arrays["credit_start"], arrays["leg_group"], arrays["leg_ratio"],
             arrays["credit_rate"], int(arrays["factor"][0]), table.heaviest[table.column],
         )  # fmt: skip

@@ -117,7 +117,7 @@ def _commodity(portfolio: PortfolioView, arrays: Arrays, table: Table, a: int, g
     found.available = max(found.net - fall, 0) if found.net > 0 else min(found.net + rise, 0)
     rows = slice(int(arrays["spread_start"][g]), int(arrays["spread_start"][g + 1]))
     found.calendar = _ceil_shift((rise + fall) * int(table.spread_largest[g]), DELTA_BITS)
-    found.calendar += _calendar(months, arrays["spread_legs"][rows], table.spread_charge[rows])
+    found.calendar += _calendar(months, arrays["spread_legs"].reshape(-1, 2)[rows], table.spread_charge[rows])
     return found
 
 

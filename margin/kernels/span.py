@@ -175,16 +175,16 @@ def _block_scan(total, partner, worst, mate):
 def _block_calendar(month, first, last, spread_legs, spread_charge, charge):
     """Calendar spreads of a block of accounts: adds to ``charge`` [BLOCK]; mutates the deltas ``month`` [T, BLOCK]."""
     for row in range(first, last):
-        near, far = spread_legs[row, 0], spread_legs[row, 1]
+        near, far = month[spread_legs[row, 0]], month[spread_legs[row, 1]]
         rate = np.float64(spread_charge[row]) * _DELTA_ONE
         for i in range(BLOCK):
-            a, b = month[near, i], month[far, i]
-            # long near against short far, or the other way round; one of the two is zero
-            long_near = min(a if a > 0.0 else 0.0, -b if b < 0.0 else 0.0)
-            short_near = min(-a if a < 0.0 else 0.0, b if b > 0.0 else 0.0)
-            month[near, i] = a - long_near + short_near
-            month[far, i] = b + long_near - short_near
-            charge[i] += np.ceil((long_near + short_near) * rate)
+            a, b = near[i], far[i]
+            size = min(abs(a), abs(b))
+            # opposite signs: the near month's, else nothing
+            moved = (size if a > 0.0 else -size) if a * b < 0.0 else 0.0
+            near[i] = a - moved
+            far[i] = b + moved
+            charge[i] += np.ceil(abs(moved) * rate)
 
 
 @kernel()
