@@ -208,14 +208,3 @@ def lone_rates(
             )
         )
     return rates[0], rates[1]
-
-
-def parts_of(totals: dict[str, int]) -> dict[str, int]:
-    """Parts in minor units from amounts in fine units (2**-10), so that they sum to the rounded-up total."""
-    parts, before, running = {}, 0, 0
-    for name, amount in totals.items():
-        running += amount
-        now = -(-running >> 10)
-        parts[name] = now - before
-        before = now
-    return parts

@@ -11,19 +11,18 @@ and the account's is their sum. :mod:`margin.span_table` publishes the risk arra
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from margin import span_definition
+from margin.grid_rule import AccountRisk, GridRule, orders_of
 from margin.kernels.span import SPREAD_BITS
 from margin.kernels.span import span as _span_kernel
-from margin.model import Rule
-from margin.revaluation import conversion_of, converted, lone_rates
+from margin.revaluation import conversion_of, converted
+from margin.span_definition import account_risk
 from margin.span_parameters import PARTNER, SpanParameters
 from margin.span_table import publish_arrays
 from sim.contracts import ContractTable
-from sim.interfaces import MarketView, ModelState, PortfolioView, Requirement, RiskParameters
+from sim.interfaces import MarketView, PortfolioView, RiskParameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,50 +81,33 @@ class Table:
         )  # fmt: skip
 
 
-class Span(Rule):
-    """SPAN requirements; initial is maintenance times ``initial_ratio``."""
+class Span(GridRule):
+    """SPAN requirements."""
 
     Params = SpanParameters
-    index_valid = False
 
-    def __init__(self, **params: Any) -> None:
-        super().__init__(**params)
-        self.contracts: ContractTable | None = None
+    def arrays(self, market: MarketView, contracts: ContractTable) -> dict[str, np.ndarray]:
+        """Risk arrays, deltas and charges (see :func:`margin.span_table.publish_arrays`)."""
+        return publish_arrays(self.params, contracts, market)
 
-    def init(self, contracts: ContractTable) -> ModelState:
-        """Nothing is remembered: the risk arrays depend on the market of the step alone."""
-        self.contracts = contracts
-        return {}
-
-    def publish(self, market: MarketView, state: ModelState) -> tuple[RiskParameters, ModelState]:
-        """Risk arrays, deltas and charges at the current market (see :func:`margin.span_table.publish_arrays`)."""
-        assert self.contracts is not None
-        count = np.ones(len(self.contracts.names), np.int64)
-        risk = RiskParameters(count, count, arrays=publish_arrays(self.params, self.contracts, market))
-        rates = lone_rates(self.contracts, market.mark, self.requirement, risk)
-        risk.rate_initial, risk.rate_maintenance = rates
-        return risk, state
-
-    def requirement(self, portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
-        """Requirements of all accounts, minor units of the account currency."""
+    def compiled(self, portfolio: PortfolioView, risk: RiskParameters) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All accounts at once."""
         arrays, table = risk.arrays, Table.of(portfolio, risk.arrays)
-        rows = np.ascontiguousarray(table.profit[table.column])
-        orders = (portfolio.open_buy, portfolio.open_sell, portfolio.loss_buy, portfolio.loss_sell)
+        column = table.column
+        rows = np.ascontiguousarray(table.profit[column])
         initial, maintenance, left = _span_kernel(
-            np.ascontiguousarray(portfolio.lots), *(np.ascontiguousarray(one) for one in orders), table.conversion,
-            table.column, table.start, rows.astype(np.float64), rows, PARTNER, arrays["delta"][table.column], arrays["tier"][table.column], arrays["tier_start"],
-            arrays["spread_start"], arrays["spread_legs"].reshape(-1, 2), table.spread_charge, table.spread_largest, table.delivery,
-            table.short_minimum[table.column], arrays["credit_start"], arrays["leg_group"], arrays["leg_ratio"],
-            arrays["credit_rate"], int(arrays["factor"][0]), table.heaviest[table.column],
+            *orders_of(portfolio), table.conversion, column, table.start, rows.astype(np.float64), rows, PARTNER,
+            arrays["delta"][column], arrays["tier"][column], arrays["tier_start"], arrays["spread_start"],
+            arrays["spread_legs"].reshape(-1, 2), table.spread_charge, table.spread_largest, table.delivery,
+            table.short_minimum[column], arrays["credit_start"], arrays["leg_group"], arrays["leg_ratio"],
+            arrays["credit_rate"], int(arrays["factor"][0]), table.heaviest[column],
         )  # fmt: skip
-        for account in np.flatnonzero(left):
-            found = span_definition.account_risk(portfolio, arrays, table, int(account))
-            initial[account], maintenance[account] = found.initial, found.maintenance
-        return Requirement(initial=initial, maintenance=maintenance)
+        return initial, maintenance, left
 
-    def explain(self, portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
-        """The same to the unit, account by account in plain integers, with every part."""
-        table = Table.of(portfolio, risk.arrays)
-        accounts = range(len(portfolio.lots))
-        found = [span_definition.account_risk(portfolio, risk.arrays, table, a) for a in accounts]
-        return span_definition.as_requirement(found, self.params.names())
+    def account_risk(self, portfolio: PortfolioView, risk: RiskParameters, account: int) -> AccountRisk:
+        """One account in plain integers (see :mod:`margin.span_definition`)."""
+        return account_risk(portfolio, risk.arrays, Table.of(portfolio, risk.arrays), account)
+
+    def scenario_names(self, risk: RiskParameters) -> tuple[str, ...]:
+        """Price and volatility move of each scenario, in scan ranges."""
+        return self.params.names()

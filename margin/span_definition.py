@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from margin.grid_rule import AccountRisk, losses, own_loss
 from margin.kernels.span import DELTA_BITS, SPREAD_BITS
-from margin.revaluation import parts_of
 from margin.span_parameters import PARTNER
-from sim.interfaces import PortfolioView, Requirement
-from sim.kernels.state import RATE_ONE
+from sim.interfaces import PortfolioView
 
 if TYPE_CHECKING:
     from margin.span import Table
@@ -58,26 +57,8 @@ class Commodity:
         return max(self.scan + self.calendar + self.delivery - self.credit, self.short_minimum)
 
 
-@dataclass(slots=True)
-class AccountRisk:
-    """Requirements of one account, minor units, and where they come from."""
-
-    initial: int
-    maintenance: int
-    parts: dict[str, int]
-    maintenance_parts: dict[str, int]
-    loss: list[int]
-
-
 def _ceil_shift(value: int, bits: int) -> int:
     return -(-value >> bits)
-
-
-def _scan(commodity: Commodity, profit: np.ndarray, lots: int, buy: int, sell: int, order_loss: list[int]) -> None:
-    """Add one contract's losses per scenario; an open order counts where it would lose."""
-    for s, gain in enumerate(int(value) for value in profit):
-        commodity.loss[s] -= lots * gain
-        order_loss[s] += buy * max(-gain, 0) + sell * max(gain, 0)
 
 
 def _calendar(commodity_deltas: dict[int, int], legs: np.ndarray, charges: np.ndarray) -> int:
@@ -95,23 +76,21 @@ def _calendar(commodity_deltas: dict[int, int], legs: np.ndarray, charges: np.nd
 
 
 def _commodity(portfolio: PortfolioView, arrays: Arrays, table: Table, a: int, g: int, *, ordered: bool) -> Commodity:
-    members = np.flatnonzero(portfolio.contracts.underlying == g)
-    found = Commodity(loss=[0] * table.profit.shape[1])
-    order_loss = [0] * table.profit.shape[1]
+    members = np.flatnonzero(portfolio.contracts.underlying == g).tolist()
+    found = Commodity(loss=losses(portfolio, table.profit, a, members, ordered=False))
+    found.scan = max(0, *losses(portfolio, table.profit, a, members, ordered=ordered))
     first, last = int(arrays["tier_start"][g]), int(arrays["tier_start"][g + 1])
     months = dict.fromkeys(range(first, last), 0)
     rise = fall = 0
-    for c in members.tolist():
+    for c in members:
         lots = int(portfolio.lots[a, c])
         buy, sell = (int(portfolio.open_buy[a, c]), int(portfolio.open_sell[a, c])) if ordered else (0, 0)
         delta, month = int(arrays["delta"][c]), int(arrays["tier"][c])
-        _scan(found, table.profit[c], lots, buy, sell, order_loss)
         months[month] += lots * delta
         rise += max(buy * delta, -sell * delta)
         fall += max(-buy * delta, sell * delta)
         found.delivery += _ceil_shift((buy + sell) * abs(delta) * int(table.delivery[month]), DELTA_BITS)
         found.short_minimum += max(sell - lots, 0) * int(table.short_minimum[c])
-    found.scan = max(0, *(loss + more for loss, more in zip(found.loss, order_loss, strict=True)))
     found.net = sum(months.values())
     found.delivery += sum(_ceil_shift(abs(d) * int(table.delivery[t]), DELTA_BITS) for t, d in months.items())
     found.available = max(found.net - fall, 0) if found.net > 0 else min(found.net + rise, 0)
@@ -156,45 +135,17 @@ def account_risk(portfolio: PortfolioView, arrays: Arrays, table: Table, account
     """
     held = _risk(portfolio, arrays, table, account, ordered=False)
     with_orders = _risk(portfolio, arrays, table, account, ordered=True)
-    factor = int(arrays["factor"][0])
-    parts = parts_of(
-        {
-            "scan_risk": sum(one.scan for one in held),
-            "calendar_spreads": sum(one.calendar for one in held),
-            "delivery": sum(one.delivery for one in held),
-            "spread_credits": -sum(one.credit for one in held),
-            "short_option_minimum": sum(
-                one.risk - (one.scan + one.calendar + one.delivery - one.credit) for one in held
-            ),
-        }
-    )
-    maintenance = sum(parts.values())
-    base = -(-maintenance * factor // RATE_ONE)
-    total = _ceil_shift(sum(one.risk for one in with_orders), 10)
-    orders = (portfolio.loss_buy[account] + portfolio.loss_sell[account]).tolist()
-    own = sum(-(-loss * rate // RATE_ONE) for loss, rate in zip(orders, table.conversion.tolist(), strict=True))
-    initial = -(-total * factor // RATE_ONE) + own
-    return AccountRisk(
-        initial=initial,
-        maintenance=maintenance,
-        parts=parts | {"initial_over_maintenance": base - maintenance, "open_orders": initial - base},
-        maintenance_parts=parts,
-        loss=[_ceil_shift(sum(losses), 10) for losses in zip(*(one.loss for one in held), strict=True)],
-    )
-
-
-def as_requirement(found: list[AccountRisk], names: tuple[str, ...]) -> Requirement:
-    """Many accounts' risks as arrays."""
-
-    def column(rows: list[dict[str, int]]) -> dict[str, np.ndarray]:
-        keys = rows[0] if rows else {}
-        return {key: np.array([row[key] for row in rows], np.int64) for key in keys}
-
-    return Requirement(
-        initial=np.array([one.initial for one in found], np.int64),
-        maintenance=np.array([one.maintenance for one in found], np.int64),
-        parts=column([one.parts for one in found]),
-        maintenance_parts=column([one.maintenance_parts for one in found]),
-        scenario_loss=np.array([one.loss for one in found], np.int64).reshape(len(found), len(names)),
-        scenario_names=names,
+    parts = {
+        "scan_risk": sum(one.scan for one in held),
+        "calendar_spreads": sum(one.calendar for one in held),
+        "delivery": sum(one.delivery for one in held),
+        "spread_credits": -sum(one.credit for one in held),
+        "short_option_minimum": sum(one.risk - one.scan - one.calendar - one.delivery + one.credit for one in held),
+    }
+    return AccountRisk.of(
+        parts,
+        with_orders=sum(one.risk for one in with_orders),
+        own_loss=own_loss(portfolio, account, table.conversion),
+        factor=int(arrays["factor"][0]),
+        fine_loss=[sum(row) for row in zip(*(one.loss for one in held), strict=True)],
     )

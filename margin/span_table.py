@@ -108,12 +108,12 @@ def _fine(amount: float, what: str) -> int:
 def publish_arrays(params: SpanParameters, contracts: ContractTable, market: MarketView) -> dict[str, np.ndarray]:
     """Everything that the evaluator reads, by contract c, commodity g (an underlying) and month t.
 
-    ``profit`` [C, 16] minor units of the settlement currency per 2**10 lots; ``delta`` [C] in 2**-16 of the commodity's
-    reference lot (its largest, in units of the underlying); ``tier`` [C]; ``tier_start`` [G + 1]; ``reference`` [G], the
-    contract in whose currency charges stand; ``spread_start`` [G + 1], ``spread_legs`` [N, 2], ``spread_charge`` [N] and
-    ``delivery`` [T] in 2**-10 minor units per reference lot; ``short_minimum`` [C] in 2**-10 minor units per lot of the
-    contract's own currency; ``credit_start`` [K + 1], ``leg_group`` [L], ``leg_ratio`` [L], ``credit_rate`` [K];
-    ``factor`` [1], initial over maintenance, 2**-32.
+    ``profit`` [C, 16] minor units of the settlement currency per 2**10 lots; ``delta`` [C] in 2**-16 of the
+    commodity's reference lot (its largest, in units of the underlying); ``tier`` [C]; ``tier_start`` [G + 1];
+    ``reference`` [G], the contract in whose currency charges stand; ``spread_start`` [G + 1], ``spread_legs`` [N, 2],
+    ``spread_charge`` [N] and ``delivery`` [T] in 2**-10 minor units per reference lot; ``short_minimum`` [C] in 2**-10
+    minor units per lot of the contract's own currency; ``credit_start`` [K + 1], ``leg_group`` [L], ``leg_ratio`` [L],
+    ``credit_rate`` [K]; ``factor`` [1], initial over maintenance, 2**-32.
 
     Raises:
         ConfigError: parameters and contracts do not fit together.

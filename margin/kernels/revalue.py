@@ -124,14 +124,3 @@ def composite_deltas(option, price, strike, years_after, volatility, interest_ra
             )
         found[c] = total
     return found
-
-
-@kernel()
-def moves_of_returns(price, returns):
-    """Price changes that log returns make, ``price x (exp(return) - 1)``, float64[C, S] from float64[S, C]."""
-    scenarios, contracts = returns.shape
-    found = np.empty((contracts, scenarios))
-    for c in range(contracts):
-        for s in range(scenarios):
-            found[c, s] = price[c] * (exp(returns[s, c]) - 1.0)
-    return found

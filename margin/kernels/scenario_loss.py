@@ -1,7 +1,7 @@
 """Profits of many accounts in every scenario, exactly: the sum that every portfolio rule takes.
 
-Profits are whole minor units per 2**10 lots, so ``lots x profit`` is a whole number of 2**-10 minor units, called *fine*
-units here; nothing is rounded before the end. Where every product and partial sum is a whole number below 2**53 it is
+Profits are whole minor units per 2**10 lots, so ``lots x profit`` is a whole number of 2**-10 minor units, *fine* units
+here; nothing is rounded before the end. Where every product and partial sum is a whole number below 2**53 it is
 exact in float64, which the processor adds several at a time (64 accounts at once, side by side in memory); above that
 the same sum is taken account by account in 64-bit integers, and what would not fit those is left to the caller.
 """
