@@ -384,6 +384,7 @@ class _Builder:
             strike=np.array([float(one.strike) if one.strike is not None else np.nan for one in terms]),
             option=np.array([OPTION_TYPES.get(one.option_type or "", 0) for one in terms], np.int64),
             minor=np.array([float(minor[name]) for name in self.currencies]),
+            contract_lots=np.array([float(1 / size) for size in lot]),
         )
         view = self._portfolio(table, lot, tick, minor)
         return Snapshot(table, self._market(table), view, tuple(lot), tuple(tick), minor[file.account.currency])

@@ -44,6 +44,7 @@ from margin.kernels.columns import (
     S_MAINTENANCE,
     S_STARTED,
     S_STEP,
+    S_VARIANCE,
     VOLATILITY,
 )
 from margin.parameters import (
