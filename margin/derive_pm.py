@@ -3,9 +3,9 @@
 Options are marked by Black-76 with discount factor one on a forward ``fixed + (F - fixed) x shock``. In a scenario an
 expiry's value, if positive, is discounted by ``base_discount x exp(-T (rate x rate_multiplier + rate_add))``; its gain
 is that value less today's undiscounted one. The basis contingency, the sum over expiries of the worse of two forward
-moves times ``basis_add + basis_multiplier x T``, is an alternative to the scenarios. Static contingencies take a part of
-the spot value of options short net at a strike, of perpetuals and of spot. The venue states a balance that must not be
-negative,
+moves times ``basis_add + basis_multiplier x T``, is an alternative to the scenarios. Static contingencies take a part
+of the spot value of options short net at a strike, of perpetuals and of spot. The venue states a balance that must not
+be negative,
 
     MM = worst - static + value + cash,    IM = (worst - static) x factor - confidence + value + cash,
 

@@ -1,10 +1,10 @@
 """Portfolio margin after OKX: ``MMR = max(max(MR1, MR2, MR6) + MR3 + MR4 + MR5, MR7)`` per underlying.
 
 MR1 is the worst of spot shocks with volatility up, unchanged and down; MR2 what a day of time takes from options; MR6
-part of the worst of two extreme moves; MR3 a part of the vega that is long in some expiries and short in others; MR4 the
-worse of two moves of the annualised basis, forward by forward; MR5 the worse of two moves of the interest rate. MR7 is a
-minimum charge on the size of every derivative, tier by tier, so that a perfect hedge is not free. Which parameters the
-venue publishes and which are to be confirmed stands in the preset.
+part of the worst of two extreme moves; MR3 a part of the vega that is long in some expiries and short in others; MR4
+the worse of two moves of the annualised basis, forward by forward; MR5 the worse of two moves of the interest rate. MR7
+is a minimum charge on the size of every derivative, tier by tier, so that a perfect hedge is not free. Which parameters
+the venue publishes and which are to be confirmed stands in the preset.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Compiled evaluators of venues' portfolio margins: all accounts at once, integers only, in a fixed order.
 
 Amounts are minor units of the account currency. What one lot gains in a scenario stands per 2**10 lots; gains are
-rounded down and charges up, contract by contract. Open orders count only where they would lose. The rules that call these
-give the readable definition of each, with the same numbers to the unit.
+rounded down and charges up, contract by contract. Open orders count only where they would lose. The rules that call
+these give the readable definition of each, with the same numbers to the unit.
 """
 
 from __future__ import annotations
