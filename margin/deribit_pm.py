@@ -125,7 +125,7 @@ class DeribitPM(Rule):
         book, arrays = Book(portfolio), risk.arrays
         initial, maintenance = np.zeros((2, len(book.lots)), np.int64)
         grid_margin(
-            book.lots, book.buys, book.sells, book.own, book.coins, book.amounts(risk.scenario_pnl),
+            book.lots, book.buys, book.sells, book.own, book.coins, book.profits(risk.scenario_pnl),
             portfolio.contracts.underlying, arrays["coin_shock"], risk.scenario_weight,
             book.amounts(arrays["futures_charge"]), book.amounts(arrays["short_charge"]), arrays["strike"],
             int(arrays["strike"].max()) + 1, int(risk.initial_factor), initial, maintenance,
@@ -135,7 +135,7 @@ class DeribitPM(Rule):
     def explain(self, portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
         """The definition: worst cell per underlying, contingencies, then the initial factor."""
         book, arrays = Book(portfolio), risk.arrays
-        profit = book.amounts(risk.scenario_pnl)
+        profit = book.profits(risk.scenario_pnl)
         futures, short = book.amounts(arrays["futures_charge"]), book.amounts(arrays["short_charge"])
         group, weight = portfolio.contracts.underlying.tolist(), risk.scenario_weight.tolist()
         held, ordered, table = [], [], []
@@ -152,6 +152,6 @@ class DeribitPM(Rule):
                     ordered.append(sum(parts.values()))
                 else:
                     held.append(parts)
-                    table.append(by.total_loss(loss))
+                    table.append(by.total_loss(loss, weight))
         names = [shock.name for shock in self.shocks]
         return by.assembled(held, ordered, int(risk.initial_factor), [{}] * len(held), book.own, table, names)

@@ -69,7 +69,9 @@ class DeriveParameters(VolatilityShockParameters):
     base_discount: Positive = Field(le=1.0, description="factor of an expiry's positive value in scenarios")
     rate_multiplier: NonNegative = Field(description="multiple of the interest rate in that discount")
     rate_add: NonNegative = Field(description="added to the interest rate in that discount, per year")
-    rate: float | None = Field(None, description="interest rate of the discount, per year; default: the market's")
+    rate: float | None = Field(
+        None, ge=-1.0, le=100.0, description="interest rate of the discount, per year; default: the market's"
+    )
     stable_price: Positive = Field(1.0, description="price of the stable coin in which accounts are kept")
     spot_confidence: float = Field(1.0, ge=0.0, le=1.0, description="confidence of the spot oracle")
     perpetual_confidence: float = Field(1.0, ge=0.0, le=1.0, description="confidence of the perpetual's oracle")
@@ -89,6 +91,9 @@ class DeriveParameters(VolatilityShockParameters):
         given = self.option_confidence
         if any(not 0.0 <= one <= 1.0 for one in (given.values() if isinstance(given, dict) else [given])):
             raise ValueError("option_confidence from 0 to 1")
+        fixed = self.forward_fixed
+        if any(not 0.0 <= one < 1e18 for one in (fixed.values() if isinstance(fixed, dict) else [fixed])):
+            raise ValueError("forward_fixed of at least 0")
         return self
 
     def shocks(self) -> list[Shock]:
@@ -195,7 +200,7 @@ class DerivePM(Rule):
         book, arrays = Book(portfolio), risk.arrays
         initial, maintenance = np.zeros((2, len(book.lots)), np.int64)
         expiry_margin(
-            book.lots, book.buys, book.sells, book.own, book.coins, book.amounts(risk.scenario_pnl),
+            book.lots, book.buys, book.sells, book.own, book.coins, book.profits(risk.scenario_pnl),
             portfolio.contracts.underlying, arrays["expiry"], arrays["expiry_group"], arrays["discount"],
             arrays["basis"], arrays["coin_shock"], book.amounts(arrays["gross_charge"]), int(arrays["coin"][0]),
             book.amounts(arrays["short_charge"]), arrays["strike"], int(arrays["strike"].max()) + 1,
@@ -211,7 +216,7 @@ class DerivePM(Rule):
         for account in range(len(book.lots)):
             for with_orders in (False, True):
                 row = by.Row.of(book, account, ordered=with_orders)
-                loss, basis = self._losses(row, book.amounts(risk.scenario_pnl), arrays)
+                loss, basis = self._losses(row, book.profits(risk.scenario_pnl), arrays)
                 scan = [max(0, *one) for one in loss]
                 parts = {
                     "scenarios": sum(scan),

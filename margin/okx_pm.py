@@ -169,7 +169,7 @@ class OkxPM(Rule):
         book, arrays = Book(portfolio), risk.arrays
         initial, maintenance = np.zeros((2, len(book.lots)), np.int64)
         stage_margin(
-            book.lots, book.buys, book.sells, book.own, book.coins, book.amounts(risk.scenario_pnl),
+            book.lots, book.buys, book.sells, book.own, book.coins, book.profits(risk.scenario_pnl),
             portfolio.contracts.underlying, arrays["expiry"], arrays["expiry_group"], arrays["coin_shock"],
             risk.scenario_weight, self.spots, 2, int(arrays["vega_weight"][0]), book.amounts(arrays["long_charge"]),
             book.amounts(arrays["short_charge"]), arrays["floor"], arrays["multiplier"], int(risk.initial_factor),
@@ -180,7 +180,7 @@ class OkxPM(Rule):
     def explain(self, portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
         """The definition: each MR of each account and underlying, and their combination."""
         book = Book(portfolio)
-        profit = book.amounts(risk.scenario_pnl)
+        profit = book.profits(risk.scenario_pnl)
         held, ordered, table = [], [], []
         for account in range(len(book.lots)):
             for with_orders in (False, True):
@@ -191,16 +191,15 @@ class OkxPM(Rule):
                     ordered.append(sum(parts.values()))
                 else:
                     held.append(parts)
-                    table.append(
-                        by.total_loss(by.losses(row, profit, self._group(), risk.arrays["coin_shock"].tolist()))
-                    )
+                    loss = by.losses(row, profit, self._group(), risk.arrays["coin_shock"].tolist())
+                    table.append(by.total_loss(loss, risk.scenario_weight.tolist()))
         names = [shock.name for shock in self.shocks]
         return by.assembled(held, ordered, int(risk.initial_factor), [{}] * len(held), book.own, table, names)
 
     def stages(self, portfolio: PortfolioView, risk: RiskParameters) -> dict[str, np.ndarray]:
         """MR1 to MR7 of the positions, int64[A, U] each, minor units of the account currency."""
         book = Book(portfolio)
-        profit = book.amounts(risk.scenario_pnl)
+        profit = book.profits(risk.scenario_pnl)
         found = [
             self._stages(by.Row.of(book, account, ordered=False), book, profit, risk)
             for account in range(len(book.lots))

@@ -23,6 +23,7 @@ from sim.kernels.state import INVERSE_OPTION, RATE_ONE, SPOT, SUBTICKS
 
 LOTS = 1 << 10  # amounts stand per so many lots
 DAYS = 365.0
+_LARGEST = 2.0**62
 
 
 class VolatilityShockParameters(Parameters):
@@ -290,6 +291,22 @@ class Book:
                     balance = balance + held[:, k]
                 rate = np.full(1, portfolio.conversion[k], np.int64)
                 self.coins[:, underlying] += converted(np.ascontiguousarray(balance[None, :]), rate)[0]
+
+    def profits(self, values: np.ndarray) -> np.ndarray:
+        """Published gains per scenario in the account currency, int64[C, S].
+
+        Raises:
+            ConfigError: a gain or loss of an account could exceed what 64 bits hold.
+        """
+        profit = self.amounts(values)
+        most = np.array(
+            [np.abs(part).max(axis=0, initial=0) for part in (self.lots, self.buys, self.sells)], float
+        ).sum(axis=0)
+        largest = float(most @ np.abs(profit.astype(float)).max(axis=1)) / LOTS
+        if largest >= _LARGEST:
+            allowed = f"positions whose gains in a scenario stay below {_LARGEST:.3g} minor units (fewer decimals help)"
+            raise ConfigError.of("positions", f"{largest:.3g}", allowed)
+        return profit
 
     def amounts(self, values: np.ndarray) -> np.ndarray:
         """Amounts by contract of the settlement currency, int64[C] or int64[C, S], in the account currency."""
