@@ -157,14 +157,18 @@ class Revaluation:
         moving = one if fixed is None else 1.0 - fixed
         basis = np.zeros(count) if basis_years is None else basis_years
         left = np.where(contracts.is_option, self.years, 0.0)
+        factors: dict[tuple[float, float], np.ndarray] = {}
+        for shock in shocks:
+            if (shock.days, shock.rate) not in factors:
+                later = left - shock.days / DAYS
+                found = [self._discount(c, float(later[c]), shock.rate, discounted) for c in range(count)]
+                factors[shock.days, shock.rate] = np.array(found)
         columns = [
             (
                 (1.0 + moving * shock.move) * (1.0 + shock.basis * basis) - 1.0,
                 np.maximum(left - shock.days / DAYS, 0.0),
                 self.volatility * factor[shock.volatility],
-                np.array(
-                    [self._discount(c, left[c] - shock.days / DAYS, shock.rate, discounted) for c in range(count)]
-                ),
+                factors[shock.days, shock.rate],
             )
             for shock in shocks
         ]

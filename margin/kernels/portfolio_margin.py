@@ -28,7 +28,39 @@ def _held(lots, buys, sells, ordered):
 
 
 @kernel()
-def scenario_losses(lots, buys, sells, ordered, coins, profit, group, shock, loss):
+def _narrow(profit):
+    """Lots of each contract up to which their product with every profit fits 62 bits, int64[C]."""
+    limit = np.empty(profit.shape[0], np.int64)
+    for c in range(profit.shape[0]):
+        largest = np.int64(1)
+        for s in range(profit.shape[1]):
+            largest = max(largest, abs(profit[c, s]))
+        limit[c] = (np.int64(1) << 62) // largest
+    return limit
+
+
+@kernel()
+def _take(lots, limit, profit, out):
+    """Subtract from each scenario what a position gains in it, rounded down."""
+    if abs(lots) <= limit:
+        for s in range(len(out)):
+            out[s] -= (lots * profit[s]) >> TEN
+    else:
+        for s in range(len(out)):
+            out[s] -= mul_shift_floor(lots, profit[s], TEN)
+
+
+@kernel()
+def _any(buys, sells):
+    """Whether an account has open orders."""
+    for c in range(len(buys)):
+        if buys[c] != 0 or sells[c] != 0:
+            return True
+    return False
+
+
+@kernel()
+def scenario_losses(lots, buys, sells, ordered, coins, profit, limit, group, shock, loss):
     """Loss of one account in every scenario, by group of contracts that may offset.
 
     Args:
@@ -38,18 +70,16 @@ def scenario_losses(lots, buys, sells, ordered, coins, profit, group, shock, los
         ordered: whether open orders count.
         coins: int64[U], coin balances, valued at the present price.
         profit: int64[C, S], per 2**10 lots.
-        group: int64[C], row of ``loss``; -1 leaves the contract out.
+        limit: int64[C], lots whose product with every profit fits 62 bits.
+        group: int64[C], row of ``loss``.
         shock: int64[S], relative move of a coin, 2**-32.
         loss: int64[U, S], mutated: the answer.
     """
     loss[:] = 0
     for c in range(len(lots)):
         g = group[c]
-        if g < 0:
-            continue
         if lots[c] != 0:
-            for s in range(profit.shape[1]):
-                loss[g, s] -= mul_shift_floor(lots[c], profit[c, s], TEN)
+            _take(lots[c], limit[c], profit[c], loss[g])
         if ordered and (buys[c] != 0 or sells[c] != 0):
             for s in range(profit.shape[1]):
                 if profit[c, s] < 0:
@@ -131,18 +161,19 @@ def grid_margin(
     """
     loss = np.empty((coins.shape[1], profit.shape[1]), np.int64)
     net = np.empty(strikes, np.int64)
+    limit = _narrow(profit)
     for a in range(len(lots)):
-        for ordered in range(2):
-            scenario_losses(lots[a], buys[a], sells[a], ordered, coins[a], profit, group, shock, loss)
+        total = np.int64(0)
+        for ordered in range(1 + _any(buys[a], sells[a])):
+            scenario_losses(lots[a], buys[a], sells[a], ordered, coins[a], profit, limit, group, shock, loss)
             total = np.int64(0)
             for g in range(len(loss)):
                 total += _worst(loss[g], weight, 0, profit.shape[1])
             total += gross_charge(lots[a], buys[a], sells[a], ordered, size_charge)
             total += short_options(lots[a], sells[a], ordered, short_charge, strike, net)
-            if ordered:
-                initial[a] = mul_rate(total, factor) + own[a]
-            else:
+            if not ordered:
                 maintenance[a] = total
+        initial[a] = mul_rate(total, factor) + own[a]
 
 
 @kernel()
@@ -169,7 +200,8 @@ def _option_orders(buys, sells, value, rate, basis, loss):
 
 @kernel()
 def expiry_losses(
-    lots, buys, sells, ordered, coins, value, group, expiry, expiry_group, discount, basis, shock, mark, loss, charge
+    lots, buys, sells, ordered, coins, value, limit, group, expiry, expiry_group, discount, basis, shock, mark, loss,
+    charge,
 ):  # fmt: skip
     """Scenario losses with a discount on each expiry's positive value, and the basis contingency.
 
@@ -181,6 +213,7 @@ def expiry_losses(
         coins: int64[U], coin balances, valued at the present price.
         value: int64[C, S + 3], per 2**10 lots: of options their values in every scenario, now, and under the two basis
             moves; of other contracts their profits.
+        limit: int64[C], lots whose product with every value fits 62 bits.
         group: int64[C], underlying.
         expiry: int64[C], number of the expiry of an option, -1 for other contracts.
         expiry_group: int64[E], underlying of each expiry.
@@ -196,19 +229,16 @@ def expiry_losses(
     charge[:] = 0
     mark[:] = 0
     for c in range(len(lots)):
-        if lots[c] == 0:
-            continue
-        for s in range(value.shape[1]):
-            gain = mul_shift_floor(lots[c], value[c, s], TEN)
+        if lots[c] != 0:
             if expiry[c] >= 0:
-                mark[expiry[c], s] += gain
-            elif s < scenarios:
-                loss[group[c], s] -= gain
+                _take(lots[c], limit[c], value[c], mark[expiry[c]])
+            else:
+                _take(lots[c], limit[c], value[c, :scenarios], loss[group[c]])
     for e in range(len(mark)):
-        now = mark[e, scenarios]
+        owed = mark[e, scenarios]  # what the expiry's options are worth, with the other sign
         for s in range(scenarios):
-            loss[expiry_group[e], s] += now - _discounted(mark[e, s], discount[e])
-        fall = max(now - mark[e, scenarios + 1], now - mark[e, scenarios + 2], 0)
+            loss[expiry_group[e], s] += -owed - _discounted(-mark[e, s], discount[e])
+        fall = max(mark[e, scenarios + 1] - owed, mark[e, scenarios + 2] - owed, 0)
         charge[expiry_group[e]] += mul_rate(fall, basis[e])
     for g in range(len(coins)):
         if coins[g] != 0:
@@ -247,6 +277,8 @@ def confidence_charge(lots, buys, sells, ordered, coins, size, rate, coin_rate, 
         expiries: number of expiries.
     """
     total = np.int64(0)
+    if rate.max() == 0 and coin_rate == 0:
+        return total
     for k in range(expiries + len(coins)):
         amount = np.int64(0)
         worst = np.int64(0)
@@ -280,11 +312,14 @@ def expiry_margin(
     mark = np.empty((len(discount), scenarios + 3), np.int64)
     net = np.empty(strikes, np.int64)
     one = np.full(scenarios, np.int64(1) << 32)
+    limit = _narrow(value)
     for a in range(len(lots)):
-        for ordered in range(2):
+        orders = _any(buys[a], sells[a])
+        total = np.int64(0)
+        for ordered in range(1 + orders):
             expiry_losses(
-                lots[a], buys[a], sells[a], ordered, coins[a], value, group, expiry, expiry_group, discount, basis,
-                shock, mark, loss, charge,
+                lots[a], buys[a], sells[a], ordered, coins[a], value, limit, group, expiry, expiry_group, discount,
+                basis, shock, mark, loss, charge,
             )  # fmt: skip
             total = np.int64(0)
             for g in range(len(loss)):
@@ -292,13 +327,12 @@ def expiry_margin(
                 total += mul_rate(max(coins[a, g], 0), coin_charge)
             total += gross_charge(lots[a], buys[a], sells[a], ordered, size_charge)
             total += short_options(lots[a], sells[a], ordered, short_charge, strike, net)
-            if ordered:
-                extra = confidence_charge(
-                    lots[a], buys[a], sells[a], ordered, coins[a], size, rate, coin_rate, group, expiry, len(discount)
-                )
-                initial[a] = mul_rate(total, factor) + extra + own[a]
-            else:
+            if not ordered:
                 maintenance[a] = total
+        extra = confidence_charge(
+            lots[a], buys[a], sells[a], orders, coins[a], size, rate, coin_rate, group, expiry, len(discount)
+        )
+        initial[a] = mul_rate(total, factor) + extra + own[a]
 
 
 @kernel()
@@ -369,9 +403,11 @@ def stage_margin(
     least = np.empty(coins.shape[1], np.int64)
     t = spots + extremes
     moved = np.ascontiguousarray(profit[:, t + 5])
+    limit = _narrow(profit)
     for a in range(len(lots)):
-        for ordered in range(2):
-            scenario_losses(lots[a], buys[a], sells[a], ordered, coins[a], profit, group, shock, loss)
+        total = np.int64(0)
+        for ordered in range(1 + _any(buys[a], sells[a])):
+            scenario_losses(lots[a], buys[a], sells[a], ordered, coins[a], profit, limit, group, shock, loss)
             vega_spread(
                 lots[a], buys[a], sells[a], ordered, moved, group, expiry, expiry_group, spread, long, vega
             )  # fmt: skip
@@ -387,7 +423,6 @@ def stage_margin(
                 worst += _worst(loss[g], weight, t + 1, t + 3)
                 worst += _worst(loss[g], weight, t + 3, t + 5)
                 total += max(worst, tiered(least[g], floor, multiplier))
-            if ordered:
-                initial[a] = mul_rate(total, factor) + own[a]
-            else:
+            if not ordered:
                 maintenance[a] = total
+        initial[a] = mul_rate(total, factor) + own[a]
