@@ -335,7 +335,6 @@ class Market(mesa.Model):
         for column, rates in enumerate((risk.rate_initial, risk.rate_maintenance)):
             state.model_rates[0, :, column] = np.floor(np.asarray(rates) * scale + 0.5).astype(np.int64)
         row = int(state.meta[s.M_STEP]) % int(state.meta[s.M_RISK_SLOTS])
-        self.margin_state = numpy_rules.with_arrays(before, self.margin_state, risk.arrays, row)
         scenarios = risk.scenario_pnl.shape[1]
         if scenarios > s.SCENARIOS_MAX:
             raise ConfigError.of("margin.scenarios", scenarios, f"at most {s.SCENARIOS_MAX}")
@@ -344,6 +343,7 @@ class Market(mesa.Model):
             state.scenario_weight[:scenarios] = risk.scenario_weight
             state.initial_factor[0] = risk.initial_factor
             state.meta[s.M_SCENARIOS] = scenarios
+        self.margin_state = numpy_rules.with_arrays(before, self.margin_state, risk.arrays, row)
 
     def advance(self, n: int) -> None:
         """Run n steps without returning to Python between them; the same bytes as n calls of ``step``.
