@@ -396,6 +396,7 @@ class Market(mesa.Model):
             state.scenario_weight[:scenarios] = risk.scenario_weight
             state.initial_factor[0] = risk.initial_factor
             state.meta[s.M_SCENARIOS] = scenarios
+        self.margin_state = numpy_rules.with_arrays(before, self.margin_state, risk.arrays, row)
 
     def advance(self, n: int) -> None:
         """Run n steps without returning to Python between them; the same bytes as n calls of ``step``.
@@ -473,7 +474,7 @@ class Market(mesa.Model):
         found = {"tiers": self.state.tiers.copy()} if self.state.tiers.any() else {}
         if getattr(self.margin, "features", False):
             found |= self.margin.risk_arrays(self.state, row)  # type: ignore[attr-defined]
-        return found
+        return found | numpy_rules.kept_arrays(self.margin_state, row)
 
     def equity(self, account: int) -> int:
         """Wallet, pockets and unrealised profit of an account, minor units."""
