@@ -9,7 +9,7 @@ import agents
 from agents.registry import MarketInfo
 from experiments import regimes as margin_regimes
 from experiments.events import EVENT_KINDS, EventBase, step_of
-from experiments.problems import did_you_mean
+from sim.problems import did_you_mean
 from experiments.sections import ContractSection, MarginSection, MarketSection, MeasureSection, PopulationSpec
 from sim.contracts import OVERFLOW_BOUND, overflow_product
 from sim.errors import ConfigError, Problem

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from experiments.problems import unknown
+from sim.problems import unknown
 from sim.errors import Problem
 
 SOURCE = "--set"

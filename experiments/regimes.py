@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import margin
-from experiments.problems import did_you_mean, one_of, unknown
+from sim.problems import did_you_mean, one_of, unknown
 from sim.errors import ConfigError, Problem
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from experiments import overrides
-from experiments.problems import from_validation, one_of, unknown
+from sim.problems import from_validation, one_of, unknown
 from experiments.sections import (
     ClearingSection,
     ContractSection,

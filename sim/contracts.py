@@ -134,6 +134,7 @@ class ContractTable:
         strike: float64[C], price units; NaN where there is none.
         option: int64[C], 1 call, -1 put, 0 no option.
         minor: float64[K], minor units per unit of each currency, for display and for rules with absolute amounts.
+        contract_lots: float64[C], lots per quoted contract, for rules with amounts per contract; none: a lot is one.
     """
 
     names: tuple[str, ...]
@@ -151,6 +152,7 @@ class ContractTable:
     strike: np.ndarray
     option: np.ndarray
     minor: np.ndarray
+    contract_lots: np.ndarray | None = None
 
     @property
     def inverse(self) -> np.ndarray:
