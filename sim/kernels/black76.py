@@ -86,3 +86,104 @@ def black76(side, forward, strike, years, volatility):
     d1 = ln(forward / strike) / deviation + 0.5 * deviation
     d2 = d1 - deviation
     return side * (forward * normal_cdf(side * d1) - strike * normal_cdf(side * d2))
+
+
+@kernel()
+def black76_greeks(side, forward, strike, years, volatility):
+    """Undiscounted price of a European option and its derivatives.
+
+    Args:
+        side: 1 call, -1 put.
+        forward: forward price at expiry, above 0.
+        strike: above 0.
+        years: time to expiry, at least 0.
+        volatility: per square root of a year, at least 0.
+
+    Returns:
+        Price; delta and gamma by the forward; vega by volatility (for a change of one, that is of 100 points); decay,
+        the derivative by time to expiry at a given forward (theta is its negative). Without time or volatility delta is
+        that of the pay-off (a half at the strike) and the other derivatives are zero.
+    """
+    root = np.sqrt(years)
+    deviation = volatility * root
+    if deviation <= 0.0:
+        moneyness = side * (forward - strike)
+        delta = 0.5 * side if moneyness == 0.0 else (np.float64(side) if moneyness > 0.0 else 0.0)
+        return max(moneyness, 0.0), delta, 0.0, 0.0, 0.0
+    d1 = ln(forward / strike) / deviation + 0.5 * deviation
+    d2 = d1 - deviation
+    delta = side * normal_cdf(side * d1)
+    density = normal_density(d1)
+    price = forward * delta - side * strike * normal_cdf(side * d2)
+    return (
+        price, delta, density / (forward * deviation), forward * density * root,
+        forward * density * volatility / (2.0 * root),
+    )  # fmt: skip
+
+
+@kernel()
+def inverse_premium(side, forward, strike, years, volatility):
+    """Premium in coin of an option that pays off in the coin, ``max(0, side (S - K)) / S``: the price over the forward.
+
+    Args: as :func:`black76`.
+    """
+    return black76(side, forward, strike, years, volatility) / forward
+
+
+@kernel()
+def implied_volatility(side, price, forward, strike, years):
+    """Volatility at which :func:`black76` gives a price; NaN where none does.
+
+    Newton's method on the logarithm of the out-of-the-money price (an in-the-money price is brought there by put-call
+    parity), kept inside a bracket that halves whenever a step would leave it, until the bracket or the step is below
+    1e-15 of the deviation.
+
+    Args:
+        side: 1 call, -1 put.
+        price: undiscounted, price units.
+        forward: above 0.
+        strike: above 0.
+        years: time to expiry, above 0.
+
+    Returns:
+        Volatility per square root of a year; zero for the value of the pay-off at the forward; NaN below it, at or above
+        the largest price (the forward for a call, the strike for a put), and for arguments out of range.
+    """
+    if not (price >= 0.0 and forward > 0.0 and strike > 0.0 and years > 0.0 and price < np.inf):
+        return np.nan
+    outer = 1 if forward <= strike else -1
+    wanted = price - max(side * (forward - strike), 0.0)
+    if wanted < 0.0 and wanted > -4e-16 * (forward + strike):
+        wanted = 0.0
+    if wanted == 0.0:
+        return 0.0
+    if not (wanted > 0.0 and wanted < min(forward, strike)):
+        return np.nan
+    target = ln(wanted)
+    low, high = 0.0, 1.0
+    while black76(outer, forward, strike, 1.0, high) < wanted:
+        low = high
+        high *= 2.0
+        if high > 128.0:
+            return np.nan  # the price differs from its bound by less than a rounding
+    # the deviation at which vega is largest (Manaster and Koehler 1982), or the at-the-money approximation
+    guess = np.sqrt(2.0 * abs(ln(forward / strike)))
+    guess = max(guess, wanted * _ROOT_TWO_PI / min(forward, strike))
+    if not (guess > low and guess < high):
+        guess = 0.5 * (low + high)
+    for _ in range(200):
+        found, _, _, vega, _ = black76_greeks(outer, forward, strike, 1.0, guess)
+        if found < wanted:
+            low = guess
+        else:
+            high = guess
+        step = 0.5 * (low + high)
+        if found > 0.0 and vega > 0.0:
+            newton = guess - (ln(found) - target) * found / vega
+            if newton > low and newton < high:
+                step = newton
+        moved = abs(step - guess)
+        guess = step
+        if moved <= 1e-15 * guess or high - low <= 1e-15 * high:
+            break
+    return guess / np.sqrt(years)
