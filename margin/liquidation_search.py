@@ -1,112 +1,25 @@
 """Liquidation and bankruptcy prices under any rule: search along the price of one underlying.
 
-The portfolio is put at another price of one underlying, everything else held: linear and inverse contracts and futures
-keep their basis in proportion, options are revalued by Black-76 at their implied volatility (that of the mark where the
-file gives one), coins of that underlying change their worth as collateral. The rule publishes anew at that price from
-its initial memory, so grids, tiers and option charges follow the price while forecasts of volatility stay.
+The portfolio is put at another price of one underlying, all else held (:mod:`margin.portfolio_shift`), and the rule
+publishes anew there from its initial memory: grids, tiers and option charges follow the price, forecasts of volatility
+stay.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from decimal import Decimal
+from dataclasses import dataclass, field
 
+from margin.evaluation import Evaluation, evaluate
 from margin.liquidation_price import Prices
-from margin.portfolio import ContractTerms, Portfolio
-from margin.portfolio_units import option_value
+from margin.portfolio_shift import Shifter
+from sim.errors import ConfigError
 
 NODES = 64  # of the scan in each direction, their distances from the price in geometric progression
 NEAREST = 0.002  # distance of the first node, fraction of the price
 LOWEST = 1e-6  # a fall is searched down to this fraction of the price
 HIGHEST = 1000.0  # a rise up to this multiple
-_VOLATILITY_MAX = 20.0
-
-
-def frozen(portfolio: Portfolio) -> Portfolio:
-    """The same portfolio with what depends on today's marks written out, so that it can be put at another price.
-
-    Entries and limits that default to the mark become explicit, and the volatility of an option whose mark is given
-    becomes the one implied by that mark. An option whose mark lies outside Black-76's bounds keeps its mark.
-    """
-    from margin.portfolio_units import _Builder
-
-    builder = _Builder(portfolio)
-    marks = dict(zip(builder.number, builder.marks, strict=True))
-    contracts = []
-    for terms in portfolio.contracts:
-        if terms.is_option and terms.mark is not None:
-            implied = implied_volatility(portfolio, terms)
-            if implied is not None:
-                terms = terms.model_copy(update={"volatility": implied, "mark": None})
-        contracts.append(terms)
-    return portfolio.model_copy(
-        update={
-            "contracts": tuple(contracts),
-            "positions": tuple(
-                row if row.entry is not None else row.model_copy(update={"entry": marks[row.contract]})
-                for row in portfolio.positions
-            ),
-            "orders": tuple(
-                row if row.price is not None else row.model_copy(update={"price": marks[row.contract]})
-                for row in portfolio.orders
-            ),
-        }
-    )
-
-
-def implied_volatility(portfolio: Portfolio, terms: ContractTerms) -> float | None:
-    """Volatility at which Black-76 gives the option's mark, by bisection; None if none does."""
-    assert terms.mark is not None
-    target = float(terms.mark)
-    low, high = 1e-6, _VOLATILITY_MAX
-    if not option_value(portfolio, terms, low) < target < option_value(portfolio, terms, high):
-        return None
-    while high - low > 1e-13 * high:
-        middle = 0.5 * (low + high)
-        if middle in (low, high):
-            break
-        if option_value(portfolio, terms, middle) < target:
-            low = middle
-        else:
-            high = middle
-    return 0.5 * (low + high)
-
-
-def at_price(portfolio: Portfolio, underlying: str, price: float) -> Portfolio:
-    """A frozen portfolio at another price of one underlying.
-
-    Args:
-        portfolio: as :func:`frozen` gives it.
-        underlying: its name.
-        price: above 0.
-    """
-    now = next(one.price for one in portfolio.underlyings if one.name == underlying)
-    there = Decimal(repr(price))
-    ratio = there / now
-    contracts = []
-    for terms in portfolio.contracts:
-        if terms.underlying == underlying:
-            update: dict[str, Decimal] = {}
-            if terms.forward is not None:
-                update["forward"] = terms.forward * ratio
-            if terms.mark is not None:
-                update["mark"] = terms.mark if terms.is_option else terms.mark * ratio
-            terms = terms.model_copy(update=update) if update else terms
-        contracts.append(terms)
-    collateral = []
-    for row in portfolio.collateral:
-        if row.price is not None and portfolio.currency == underlying:
-            row = row.model_copy(update={"price": row.price / ratio})
-        elif row.price is not None and row.currency == underlying:
-            row = row.model_copy(update={"price": row.price * ratio})
-        collateral.append(row)
-    under = tuple(
-        one.model_copy(update={"price": there}) if one.name == underlying else one for one in portfolio.underlyings
-    )
-    return portfolio.model_copy(
-        update={"underlyings": under, "contracts": tuple(contracts), "collateral": tuple(collateral)}
-    )
 
 
 def nearest_prices(gap: Callable[[float], float], price: float) -> Prices:
@@ -199,3 +112,150 @@ def _lowest(gap: Callable[[float], float], low: float, high: float, sign: float)
             d = a + golden * (b - a)
             at_d = gap(d) * sign
     return c if at_c < at_d else d
+
+
+@dataclass(frozen=True, slots=True)
+class UnderlyingPrices:
+    """Prices of one underlying at which a cross account is lost, all else held; None where no price does it.
+
+    Attributes:
+        price: now.
+        liquidation_below: equity falls to maintenance when the price falls to here.
+        liquidation_above: when it rises to here.
+        bankruptcy_below: equity falls to zero.
+        bankruptcy_above: when it rises to here.
+    """
+
+    price: float
+    liquidation_below: float | None
+    liquidation_above: float | None
+    bankruptcy_below: float | None
+    bankruptcy_above: float | None
+
+
+@dataclass(slots=True)
+class Solution:
+    """Liquidation and bankruptcy prices of a portfolio.
+
+    Attributes:
+        accounts: by underlying, for cross accounts.
+        positions: by contract, liquidation and bankruptcy price on the side where the position loses.
+        notes: what a reader should know about them.
+    """
+
+    accounts: dict[str, UnderlyingPrices] = field(default_factory=dict)
+    positions: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def of(self, contract: str) -> tuple[float | None, float | None]:
+        """Liquidation and bankruptcy price of a position."""
+        return self.positions[contract]
+
+
+def solve(now: Evaluation) -> Solution:
+    """Liquidation and bankruptcy prices of every position under its rule.
+
+    Cross: prices of the position's underlying at which the account's margin equity falls to its maintenance, or its
+    equity to zero. Isolated: prices at which the pocket does. Closing fees, where contracts give them, are kept back:
+    at bankruptcy those of closing there, at liquidation those of closing at the bankruptcy price.
+
+    Args:
+        now: the portfolio at its marks, with entries and pockets written out.
+    """
+    search = _Search(now)
+    found = Solution()
+    held = [now.portfolio.contracts[now.number[row.contract]].underlying for row in now.portfolio.positions]
+    for underlying in dict.fromkeys(held):
+        search.underlying(underlying, found)
+    return found
+
+
+class _Search:
+    def __init__(self, now: Evaluation) -> None:
+        self.now = now
+        self.shifter = Shifter(now.portfolio)
+        self.known: dict[tuple[str, float], Evaluation | None] = {}
+
+    def at(self, underlying: str, price: float) -> Evaluation | None:
+        """The portfolio there, or None where it cannot be told (numbers too large, a rule that has no answer)."""
+        key = (underlying, price)
+        if key not in self.known:
+            try:
+                found = evaluate(self.shifter.at(underlying, price), self.now.rule)
+                _ = found.maintenance
+                self.known[key] = found
+            except ConfigError:
+                self.known[key] = None
+        return self.known[key]
+
+    def underlying(self, name: str, found: Solution) -> None:
+        now = self.now
+        price = float(next(one.price for one in now.portfolio.underlyings if one.name == name))
+        held = now.held(name)
+        if not now.isolated:
+            liquidation, bankruptcy = self._prices(name, price, None)
+            found.accounts[name] = UnderlyingPrices(
+                price, liquidation.below, liquidation.above, bankruptcy.below, bankruptcy.above
+            )
+            if now.margin_equity < now.maintenance:
+                found.notes.append(
+                    "equity is below maintenance now: liquidation prices are those at which it would be made up"
+                )
+        for i in held:
+            terms = now.portfolio.contracts[i]
+            if now.isolated:
+                liquidation, bankruptcy = self._prices(name, price, i)
+            side = self._losing_side(name, price, i)
+            scale = 1.0 if terms.is_option else now.mark(i) / price
+            found.positions[terms.name] = (
+                _scaled(_pick(liquidation, side), scale),
+                _scaled(_pick(bankruptcy, side), scale),
+            )
+        self.known.clear()
+
+    def _losing_side(self, name: str, price: float, i: int) -> int:
+        """-1 if the position loses when the price falls, 1 if it loses when it rises."""
+        up, down = self.at(name, price * 1.001), self.at(name, price * 0.999)
+        if up is None or down is None:
+            return -1 if self.now.view.lots[0, i] > 0 else 1
+        return -1 if up.worth(i) >= down.worth(i) else 1
+
+    def _prices(self, name: str, price: float, pocket: int | None) -> tuple[Prices, Prices]:
+        def equity(there: Evaluation, margin: bool) -> float:
+            if pocket is not None:
+                return float(there.pocket_equity(pocket))
+            return float(there.margin_equity if margin else there.equity)
+
+        def fees(there: Evaluation) -> float:
+            return float(there.closing_fees[pocket] if pocket is not None else there.closing_fee(name))
+
+        def bankrupt(at: float) -> float:
+            there = self.at(name, at)
+            return math.nan if there is None else equity(there, False) - fees(there)
+
+        def gap(at: float, kept: float) -> float:
+            there = self.at(name, at)
+            if there is None:
+                return math.nan
+            required = there.position_maintenance[pocket] if pocket is not None else there.maintenance
+            return equity(there, True) - float(required) - kept
+
+        bankruptcy = nearest_prices(bankrupt, price)
+        kept_now = fees(self.now)
+        sides = []
+        for root in (bankruptcy.below, bankruptcy.above):
+            there = self.at(name, root) if root is not None and kept_now else None
+            sides.append(fees(there) if there is not None else kept_now)
+        if sides[0] == sides[1]:
+            return nearest_prices(lambda at: gap(at, sides[0]), price), bankruptcy
+        below = nearest_prices(lambda at: gap(at, sides[0]), price).below
+        above = nearest_prices(lambda at: gap(at, sides[1]), price).above
+        return Prices(below, above), bankruptcy
+
+
+def _pick(prices: Prices, side: int) -> float | None:
+    return prices.below if side < 0 else prices.above
+
+
+def _scaled(price: float | None, scale: float) -> float | None:
+    return None if price is None else price * scale

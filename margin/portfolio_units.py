@@ -50,6 +50,17 @@ def option_value(portfolio: Portfolio, terms: ContractTerms, volatility: float |
     return _Builder(portfolio, check=False).option_value(terms, volatility)
 
 
+def volatility_of_mark(portfolio: Portfolio, terms: ContractTerms) -> float | None:
+    """Volatility at which Black-76 gives the mark of an option whose mark is given; None if none does."""
+    return _Builder(portfolio, check=False).volatility_of_mark(terms)
+
+
+def marks(portfolio: Portfolio) -> dict[str, Decimal]:
+    """Mark of every contract: as given, or derived from its underlying."""
+    builder = _Builder(portfolio)
+    return dict(zip(builder.number, builder.marks, strict=True))
+
+
 def years_to_expiry(portfolio: Portfolio, terms: ContractTerms) -> float:
     """Years of 365 days; inf where there is no expiry.
 
@@ -159,11 +170,24 @@ class _Builder:
             raise ConfigError(problems)
 
     def volatility(self, one: ContractTerms) -> float:
-        """Implied volatility of an option."""
+        """Implied volatility of an option: its own, the underlying's, or that of its mark."""
         found = one.volatility if one.volatility is not None else self.underlyings[one.underlying].volatility
+        if found is None and one.mark is not None:
+            found = self.volatility_of_mark(one)
         if found is None:
-            raise ConfigError.of(f"contracts.{one.name}.volatility", None, "an implied volatility above 0")
+            allowed = "an implied volatility above 0 (or a mark that implies one)"
+            raise ConfigError.of(f"contracts.{one.name}.volatility", None, allowed)
         return found
+
+    def volatility_of_mark(self, one: ContractTerms) -> float | None:
+        """Volatility at which Black-76 gives an option's mark; None if none does."""
+        from sim.kernels.black76 import implied_volatility
+
+        years, forward = years_to_expiry(self.file, one), self.forward(one)
+        scale = forward if one.kind == "inverse_option" else 1.0 / self._discount(years)
+        side = OPTION_TYPES[one.option_type or ""]
+        found = float(implied_volatility(side, float(one.mark or 0) * scale, forward, float(one.strike or 0), years))
+        return found if found > 0.0 else None
 
     def forward(self, one: ContractTerms) -> float:
         """Forward price at expiry."""
