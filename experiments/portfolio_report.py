@@ -66,8 +66,8 @@ def print_result(result: Result, console: Console | None = None) -> None:
             for s in result.scenarios
         ]
         out.print(_table("Scenarios", ("scenario", f"loss {result.currency}", "weight", ""), rows))
-    for note in result.notes:
-        out.print(f"\nNote: {note}.", highlight=False)
+    for i, note in enumerate(result.notes):
+        out.print(f"{'' if i else chr(10)}Note: {note}.", highlight=False)
 
 
 def _summary(result: Result) -> Group:

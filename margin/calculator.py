@@ -252,7 +252,7 @@ class _Calculation:
         now, portfolio = self.now, self.portfolio
         if now.isolated:
             initial_alone, maintenance_alone = now.position_initial, now.position_maintenance
-            self.notes.append("isolated: each pocket margins its own position; collateral stands in the wallet beside")
+            self.notes.append("each pocket margins its own position; the wallet beside reserves for open orders only")
         else:
             initial_alone, maintenance_alone = alone(now)
         prices = solve(now)

@@ -259,13 +259,18 @@ class Evaluation:
         return [i for i in held if terms[i].underlying == underlying]
 
 
-def evaluate(portfolio: Portfolio, rule: MarginModel) -> Evaluation:
+def evaluate(portfolio: Portfolio, rule: MarginModel, *, strict: bool = True) -> Evaluation:
     """Let a rule publish at the marks of a portfolio, from its initial memory.
+
+    Args:
+        portfolio: the file.
+        rule: the margin model.
+        strict: see :meth:`margin.portfolio.Portfolio.snapshot`.
 
     Raises:
         ConfigError: the rule cannot margin these contracts, or lacks data.
     """
-    snapshot = portfolio.snapshot()
+    snapshot = portfolio.snapshot(strict=strict)
     memory = rule.init(snapshot.contracts)
     risk, _ = rule.publish(snapshot.market, memory)
     return Evaluation(portfolio, rule, snapshot, risk, memory)
@@ -274,8 +279,10 @@ def evaluate(portfolio: Portfolio, rule: MarginModel) -> Evaluation:
 def prepared(portfolio: Portfolio, rule: MarginModel) -> Portfolio:
     """The portfolio with defaults that depend on the rule's pockets written out.
 
-    Cross: a position's ``margin`` is cash like any other, a chosen leverage sets no cash aside. Isolated: a position
-    with neither gets the pocket that opening it at its entry price would have filled.
+    Cross: a position's ``margin`` is cash like any other, a chosen leverage sets no cash aside. Isolated: each position
+    gets its ``margin``; or its value at entry over its chosen leverage, or else what opening it at its entry price moves
+    into the pocket. These two are taken from the collateral of that currency where it covers them all, and count as
+    paid in beside it where it does not.
 
     Raises:
         ConfigError: two haircuts for one currency, or the rule cannot margin these contracts.
@@ -286,20 +293,34 @@ def prepared(portfolio: Portfolio, rule: MarginModel) -> Portfolio:
             allowed = f"the haircut of other collateral in {row.currency} ({cuts[row.currency]})"
             raise ConfigError(Problem("", f"collateral.{place}.haircut", row.haircut, allowed))
     portfolio = Shifter(portfolio).portfolio
+    pockets = _pockets(portfolio, rule) if rule.layout == "isolated" else {}
     terms = {one.name: one for one in portfolio.contracts}
-    if rule.layout != "isolated":
-        cash = tuple(
-            CollateralTerms(
-                currency=terms[row.contract].currency, amount=row.margin,
-                haircut=cuts.get(terms[row.contract].currency, 0.0),
-            )
-            for row in portfolio.positions if row.margin is not None
-        )  # fmt: skip
-        rows = tuple(row.model_copy(update={"margin": None, "leverage": None}) for row in portfolio.positions)
-        return portfolio.model_copy(update={"positions": rows, "collateral": portfolio.collateral + cash})
-    bare = [row for row in portfolio.positions if row.margin is None and row.leverage is None]
-    if not bare:
-        return portfolio
+    moved: dict[str, Decimal] = {}
+    rows = []
+    for row in portfolio.positions:
+        currency = terms[row.contract].currency
+        if rule.layout != "isolated":
+            moved[currency] = moved.get(currency, Decimal(0)) + (row.margin or Decimal(0))
+            row = row.model_copy(update={"margin": None, "leverage": None})
+        elif row.margin is None:
+            pocket = pockets[row.contract]
+            moved[currency] = moved.get(currency, Decimal(0)) - pocket
+            row = row.model_copy(update={"margin": pocket, "leverage": None})
+        rows.append(row)
+    cash = {name: Decimal(0) for name in moved}
+    for held in portfolio.collateral:
+        if held.currency in cash:
+            cash[held.currency] += held.amount
+    extra = tuple(
+        CollateralTerms(currency=name, amount=amount, haircut=cuts.get(name, 0.0))
+        for name, amount in moved.items()
+        if amount > 0 or (amount < 0 and cash[name] + amount >= 0)
+    )
+    return portfolio.model_copy(update={"positions": tuple(rows), "collateral": portfolio.collateral + extra})
+
+
+def _pockets(portfolio: Portfolio, rule: MarginModel) -> dict[str, Decimal]:
+    """Pockets of isolated positions that give no margin, settlement currency, by contract."""
     entered = {row.contract: row.entry for row in portfolio.positions}
     opened = portfolio.model_copy(
         update={
@@ -310,14 +331,15 @@ def prepared(portfolio: Portfolio, rule: MarginModel) -> Portfolio:
         }
     )
     at_entry = evaluate(opened, rule)
-    filled = []
+    found = {}
     for row in portfolio.positions:
-        if row in bare:
-            i = at_entry.number[row.contract]
+        i = at_entry.number[row.contract]
+        if row.leverage is not None:
+            found[row.contract] = abs(at_entry.value(i)) / row.leverage
+        elif row.margin is None:
             price = at_entry.snapshot.prices[int(at_entry.snapshot.contracts.currency[i])]
-            row = row.model_copy(update={"margin": at_entry.position_initial[i] / price})
-        filled.append(row)
-    return portfolio.model_copy(update={"positions": tuple(filled)})
+            found[row.contract] = at_entry.position_initial[i] / price
+    return found
 
 
 def _alone(

@@ -181,7 +181,7 @@ class _Search:
         key = (underlying, price)
         if key not in self.known:
             try:
-                found = evaluate(self.shifter.at(underlying, price), self.now.rule)
+                found = evaluate(self.shifter.at(underlying, price), self.now.rule, strict=False)
                 _ = found.maintenance
                 self.known[key] = found
             except ConfigError:

@@ -296,15 +296,18 @@ class Portfolio(_Table):
         settled = {one.currency for one in self.contracts}
         return settled.pop() if len(settled) == 1 else "USD"
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, strict: bool = True) -> Snapshot:
         """The portfolio in integer units, as margin rules see it.
+
+        Args:
+            strict: refuse numbers that leave a mark no room in 64 bits; otherwise round it.
 
         Raises:
             ConfigError: names do not fit together, an expiry lies in the past, or the numbers span too many digits.
         """
         from margin.portfolio_units import build
 
-        return build(self)
+        return build(self, strict=strict)
 
 
 def read(path: str | Path) -> dict[str, Any]:

@@ -26,17 +26,22 @@ DIGITS_MAX = 10  # finest minor unit, decimal places
 SIZE_DIGITS_MAX = 8
 _VALUE_BITS = 47  # 61 bits less 2**10 lots and 2**4 sub-ticks
 _MARK_DIGITS = 14  # a mark in sub-ticks is exact as float64
+_MARK_DIGITS_LEAST = 8
 _MARK_ERROR = Decimal("1e-6")
 _RATE_ONE = 1 << 32
 
 
-def build(portfolio: Portfolio) -> Snapshot:
+def build(portfolio: Portfolio, *, strict: bool = True) -> Snapshot:
     """The portfolio in integer units.
+
+    Args:
+        portfolio: the file.
+        strict: refuse numbers that leave a mark no room; otherwise round it.
 
     Raises:
         ConfigError: names do not fit together, something is missing, or the numbers span too many digits.
     """
-    return _Builder(portfolio).build()
+    return _Builder(portfolio, strict=strict).build()
 
 
 def option_value(portfolio: Portfolio, terms: ContractTerms, volatility: float | None = None) -> float:
@@ -127,8 +132,9 @@ def _log10(value: Decimal) -> float:
 
 
 class _Builder:
-    def __init__(self, portfolio: Portfolio, check: bool = True) -> None:
+    def __init__(self, portfolio: Portfolio, check: bool = True, strict: bool = True) -> None:
         self.file = portfolio
+        self.strict = strict
         self.underlyings = {one.name: one for one in portfolio.underlyings}
         self.terms = portfolio.contracts
         self.number = {one.name: i for i, one in enumerate(portfolio.contracts)}
@@ -244,17 +250,24 @@ class _Builder:
         for name in self.currencies:
             level = account + math.floor(_log10(self.prices[name]))
             found[name] = max(0, min(DIGITS_MAX, level, math.floor(budget - _log10(gross[name]))))
+        for i, one in enumerate(self.terms):
+            if one.is_inverse:  # a coin's decimals leave the mark its own
+                room = self._inverse_digits(i) - math.ceil(_MARK_DIGITS_LEAST - _log10(self.marks[i]))
+                found[one.currency] = max(0, min(found[one.currency], room))
         return found
+
+    def _inverse_digits(self, i: int) -> int:
+        """Decimals of the coin and of the tick together, so that lots x tick value stays below 2**57."""
+        units = max(sum(map(abs, self._sizes(i)), Decimal(0)), Decimal(1)) * self.terms[i].multiplier
+        return math.floor(57 * math.log10(2.0) - _log10(units))
 
     def _tick_digits(self, i: int, size_digits: int, digits: int) -> int:
         """Decimal places of a contract's tick; raises where the mark would be too coarse."""
         one, mark = self.terms[i], self.marks[i]
         lot_digits = size_digits + _decimals(one.multiplier)
         if one.is_inverse:
-            # lots x tick value stays below 2**57, and a tick of a lot is a whole number
-            units = max(sum(map(abs, self._sizes(i)), Decimal(0)), Decimal(1)) * one.multiplier
-            finest = math.floor(57 * math.log10(2.0) - _log10(units)) - digits
-            enough = finest + digits >= lot_digits
+            finest = self._inverse_digits(i) - digits
+            enough = finest + digits >= lot_digits  # a tick of a lot is a whole number
         else:
             finest, enough = digits - lot_digits, True
         finest = min(finest, math.floor(_MARK_DIGITS - max(_log10(mark), 0.0)))
@@ -263,7 +276,7 @@ class _Builder:
         scale = self.underlyings[one.underlying].price if one.is_option and one.kind != "inverse_option" else mark
         if one.kind == "inverse_option":
             scale = Decimal(1)
-        if not enough or off > _MARK_ERROR * scale:
+        if not enough or (self.strict and off > _MARK_ERROR * scale):
             allowed = "fewer decimals of mark, size and multiplier for a portfolio as large as this"
             raise ConfigError.of(f"contracts.{one.name}", one.name, allowed)
         return finest
