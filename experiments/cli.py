@@ -161,6 +161,23 @@ def backtest(
 
 
 @app.command()
+def margin(
+    portfolio: Annotated[str, typer.Argument(metavar="PORTFOLIO", help="A portfolio file (TOML).")],
+    regime: Annotated[str | None, typer.Option("--regime", help="Margin regime; the file's own if left out.")] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the regime, or a key of the file; repeatable."),
+    ] = None,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> None:
+    """Calculate what a portfolio must hold, part by part, and where it would be liquidated."""
+    from experiments import commands
+
+    commands.margin(portfolio, regime, assignments=assignments or [], plugins=plugin or [], as_json=as_json)
+
+
+@app.command()
 def scenarios(name: Name = None, as_json: AsJson = False) -> None:
     """List the built-in scenarios, or print one."""
     from experiments import commands
@@ -170,7 +187,7 @@ def scenarios(name: Name = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def regimes(name: Name = None, plugin: Plugins = None, as_json: AsJson = False) -> None:
-    """List the margin regimes, or the parameters of one."""
+    """List the margin regimes by family, or explain one: formula, parameters, source, date."""
     from experiments import commands
 
     commands.regimes(name, plugins=plugin or [], as_json=as_json)
@@ -185,11 +202,14 @@ def agents(name: Name = None, plugin: Plugins = None, as_json: AsJson = False) -
 
 
 @app.command()
-def schema(plugin: Plugins = None) -> None:
-    """Print the JSON schema of scenario files, for editors."""
+def schema(
+    what: Annotated[str, typer.Argument(metavar="[WHAT]", help="scenario or portfolio.")] = "scenario",
+    plugin: Plugins = None,
+) -> None:
+    """Print the JSON schema of scenario or portfolio files, for editors."""
     from experiments import commands
 
-    commands.schema(plugins=plugin or [])
+    commands.schema(what, plugins=plugin or [])
 
 
 @app.command()

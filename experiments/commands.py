@@ -9,10 +9,10 @@ from typing import Any
 
 from experiments import engines, scenario
 from experiments.cli import print_json
-from experiments.problems import one_of
 from experiments.scenario import Scenario
 from experiments.store import SUMMARY, OutputFolder
 from sim.errors import ConfigError, OutputError
+from sim.problems import one_of
 
 
 def run(
@@ -95,16 +95,55 @@ def scenarios(name: str | None, *, as_json: bool) -> None:
 def regimes(name: str | None, *, plugins: Sequence[str], as_json: bool) -> None:
     """``marginlab regimes``."""
     import margin
+    from experiments import regime_page
 
     _load_plugins(plugins)
-    known = margin.regimes()
     if name is None:
-        _print_listing(known, as_json)
+        by_family = regime_page.families()
+        print_json(by_family) if as_json else print("\n".join(regime_page.listing(by_family)))
         return
+    known = margin.regimes()
     if name not in known:
         raise ConfigError.of("NAME", name, one_of(name, known))
-    preset = margin.presets().get(name)
-    _print_parameters(name, known[name], margin.params_model(name), preset.params if preset else {}, as_json)
+    found = regime_page.explanation(name)
+    if as_json:
+        from experiments.store import plain
+
+        print_json(plain(found))
+        return
+    print("\n".join(regime_page.page(found)))
+
+
+def margin(
+    source: str, regime: str | None, *, assignments: Sequence[str], plugins: Sequence[str], as_json: bool
+) -> None:
+    """``marginlab margin``."""
+    from experiments import overrides
+    from margin import portfolio
+    from margin.calculator import calculate
+    from sim.errors import Problem
+
+    _load_plugins(plugins)
+    raw = portfolio.read(source)
+    params: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for assignment in assignments:
+        key = assignment.partition("=")[0].strip().partition(".")[0]
+        if key in portfolio.Portfolio.model_fields and key != "params":
+            overrides.apply(raw, [assignment], problems)
+        else:  # a parameter of the regime, with or without "params." before it
+            overrides.apply(params, [assignment.strip().removeprefix("params.")], problems)
+    if problems:
+        raise ConfigError(problems)
+    result = calculate(portfolio.parse(raw, source), regime, params, file=source)
+    if as_json:
+        from experiments.store import plain
+
+        print_json(plain(result.as_dict()))
+        return
+    from experiments.portfolio_report import print_result
+
+    print_result(result)
 
 
 def agents(name: str | None, *, plugins: Sequence[str], as_json: bool) -> None:
@@ -121,14 +160,17 @@ def agents(name: str | None, *, plugins: Sequence[str], as_json: bool) -> None:
     _print_parameters(name, known[name], room.parameters(name), {}, as_json)
 
 
-def schema(*, plugins: Sequence[str]) -> None:
+def schema(what: str, *, plugins: Sequence[str]) -> None:
     """``marginlab schema``."""
     import json
 
     _load_plugins(plugins)
-    from experiments.schema import scenario_schema
+    from experiments.schema import portfolio_schema, scenario_schema
 
-    print(json.dumps(scenario_schema(), indent=2, ensure_ascii=False))
+    makers = {"scenario": scenario_schema, "portfolio": portfolio_schema}
+    if what not in makers:
+        raise ConfigError.of("WHAT", what, one_of(what, makers))
+    print(json.dumps(makers[what](), indent=2, ensure_ascii=False))
 
 
 def report(folder: str) -> None:

@@ -1,4 +1,4 @@
-"""JSON schema of scenario files, so that editors complete and check them."""
+"""JSON schema of scenario and portfolio files, so that editors complete and check them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,16 @@ def scenario_schema() -> dict[str, Any]:
         "properties": {name: properties[name] for name in SECTIONS},
         "$defs": definitions,
     }
+
+
+def portfolio_schema() -> dict[str, Any]:
+    """The schema of a portfolio file, with the parameters of the margin regimes that are registered now."""
+    from margin.portfolio import Portfolio
+
+    definitions: dict[str, Any] = {}
+    schema = _collected(Portfolio, definitions)
+    _margin(definitions)
+    return {"$schema": DIALECT} | schema | {"title": "MarginLab portfolio", "$defs": definitions}
 
 
 def _list_of(items: dict[str, Any]) -> dict[str, Any]:

@@ -8,28 +8,38 @@ market asks.
 from __future__ import annotations
 
 import datetime
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sim.contracts import INVERSE_KINDS, KINDS, OPTION_KINDS, OPTION_TYPES, ContractTable
-from sim.errors import ConfigError
+from sim.contracts import INVERSE_KINDS, KINDS, OPTION_KINDS, ContractTable
+from sim.errors import ConfigError, Problem
 from sim.interfaces import PortfolioView, RiskParameters
-from sim.kernels.state import SPOT, SUBTICKS
+from sim.kernels.state import SUBTICKS
+from sim.problems import from_validation
+
+
+def _not_zero(value: Decimal) -> Decimal:
+    if value == 0:
+        raise ValueError("a number that is not zero")
+    return value
+
 
 Amount = Annotated[Decimal, Field(allow_inf_nan=False)]
 PositiveAmount = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
+Size = Annotated[Decimal, Field(allow_inf_nan=False), AfterValidator(_not_zero)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 Kind = Literal[
     "linear_perpetual", "linear_future", "inverse_perpetual", "inverse_future", "spot", "linear_option",
     "inverse_option",
 ]  # fmt: skip
-
-DIGITS_MAX = 8  # finest tick and lot, decimal places
-_LARGEST = 1 << 61
 
 
 class _Table(BaseModel):
@@ -41,13 +51,20 @@ class UnderlyingTerms(_Table):
 
     name: Name
     price: PositiveAmount = Field(description="spot or index price")
-    daily_volatility: float | None = Field(None, gt=0.0, description="forecast, per square root of a day")
-    volatility: float | None = Field(None, gt=0.0, description="default implied volatility, per square root of a year")
-    spread: float = Field(0.0, ge=0.0, description="best ask less best bid, price units")
-    daily_volume: float | None = Field(None, gt=0.0, description="units traded per day")
-    open_interest: float | None = Field(None, ge=0.0, description="units open in the contract's market")
+    daily_volatility: float | None = Field(
+        None, gt=0.0, allow_inf_nan=False,
+        description="forecast, per square root of a day; default: root mean square of the returns",
+    )  # fmt: skip
+    volatility: float | None = Field(
+        None, gt=0.0, allow_inf_nan=False, description="default implied volatility, per square root of a year"
+    )
+    spread: float = Field(0.0, ge=0.0, allow_inf_nan=False, description="best ask less best bid, price units")
+    daily_volume: float | None = Field(None, gt=0.0, allow_inf_nan=False, description="units traded per day")
+    open_interest: float | None = Field(
+        None, ge=0.0, allow_inf_nan=False, description="units open in the contract's market"
+    )
     asset_class: str = Field("", description="for rules by class: broad_index, narrow_index, equity, crypto ...")
-    returns: tuple[float, ...] = Field((), description="daily log returns, oldest first, for historical rules")
+    returns: tuple[Number, ...] = Field((), description="daily log returns, oldest first, for historical rules")
 
 
 class ContractTerms(_Table):
@@ -59,16 +76,39 @@ class ContractTerms(_Table):
     mark: PositiveAmount | None = Field(None, description="default: the underlying's price; options: Black-76")
     forward: PositiveAmount | None = Field(None, description="forward price at expiry; default: the spot price")
     multiplier: PositiveAmount = Field(Decimal(1), description="units (inverse: quote units) per contract")
-    currency: Name = Field("USD", description="settlement currency; inverse contracts: the coin")
+    currency: Name = Field("", description="settlement currency; default USD, inverse contracts: the underlying coin")
+    fee_taker: float = Field(
+        0.0, ge=0.0, lt=1.0, description="of value, for closing; kept back at liquidation and bankruptcy prices"
+    )
     strike: PositiveAmount | None = None
     option_type: Literal["call", "put"] | None = None
-    days_to_expiry: float | None = Field(None, gt=0.0, description="days of 24 hours")
+    days_to_expiry: float | None = Field(None, gt=0.0, allow_inf_nan=False, description="days of 24 hours")
     expiry: datetime.date | None = Field(None, description="date, with the portfolio's valuation date")
-    volatility: float | None = Field(None, gt=0.0, description="implied volatility, per square root of a year")
+    volatility: float | None = Field(
+        None, gt=0.0, allow_inf_nan=False, description="implied volatility, per square root of a year"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settlement_currency(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or given.get("currency") or not isinstance(given.get("kind", ""), str):
+            return given
+        coin = given.get("kind", "").startswith("inverse")
+        return {**given, "currency": given.get("underlying") if coin else "USD"}
+
+    @property
+    def is_option(self) -> bool:
+        """True for options."""
+        return KINDS[self.kind] in OPTION_KINDS
+
+    @property
+    def is_inverse(self) -> bool:
+        """True for inverse perpetuals and futures, whose value is size over price (inverse options count like linear)."""
+        return KINDS[self.kind] in INVERSE_KINDS
 
     @model_validator(mode="after")
     def _option_terms(self) -> ContractTerms:
-        option = KINDS[self.kind] in OPTION_KINDS
+        option = self.is_option
         if option and (self.strike is None or self.option_type is None):
             raise ValueError("a strike and an option_type (call or put) with an option")
         if option and self.days_to_expiry is None and self.expiry is None:
@@ -84,10 +124,18 @@ class PositionTerms(_Table):
     """``[[positions]]``: what is held."""
 
     contract: Name
-    size: Amount = Field(description="signed number of contracts; negative is short")
+    size: Size = Field(description="signed number of contracts; negative is short")
     entry: PositiveAmount | None = Field(None, description="average entry price; default: the mark")
-    margin: Amount | None = Field(None, description="isolated: cash in the position's pocket, settlement currency")
-    leverage: PositiveAmount | None = Field(None, description="isolated: chosen leverage, sets the pocket at entry")
+    margin: Amount | None = Field(
+        None, description="isolated: cash in the position's pocket, settlement currency; cross: cash like any other"
+    )
+    leverage: PositiveAmount | None = Field(None, description="chosen leverage; isolated: sets the pocket at entry")
+
+    @model_validator(mode="after")
+    def _one_pocket(self) -> PositionTerms:
+        if self.margin is not None and self.leverage is not None:
+            raise ValueError("one of margin, leverage")
+        return self
 
 
 class OrderTerms(_Table):
@@ -105,14 +153,22 @@ class CollateralTerms(_Table):
     currency: Name
     amount: Amount
     price: PositiveAmount | None = Field(None, description="in the account currency; default 1, or its underlying's")
-    haircut: float = Field(0.0, ge=0.0, le=1.0, description="part of its value that does not count")
+    haircut: float = Field(
+        0.0, ge=0.0, le=1.0, allow_inf_nan=False, description="part of its value that does not count"
+    )
 
 
 class AccountTerms(_Table):
     """``[account]``: who holds it."""
 
-    currency: Name = Field("USD", description="currency in which requirements stand")
-    features: dict[str, float] = Field(
+    currency: Name | None = Field(
+        None,
+        description="currency in which requirements stand; default: that of all contracts, or USD where they differ",
+    )
+    mm_basis: Literal["mark", "entry"] = Field(
+        "mark", description="maintenance of positions at their marks, or at their entry prices (Bybit isolated)"
+    )
+    features: dict[str, Number] = Field(
         default_factory=dict, description="behaviour and credit of the account, for rules that read them"
     )
 
@@ -209,6 +265,7 @@ class Snapshot:
         lot: contracts per lot, Decimal by contract.
         tick: price units per tick, Decimal by contract.
         minor: minor units per unit of the account currency.
+        prices: units of the account currency per unit of each currency of the contract table.
     """
 
     contracts: ContractTable
@@ -217,6 +274,7 @@ class Snapshot:
     lot: tuple[Decimal, ...]
     tick: tuple[Decimal, ...]
     minor: int
+    prices: tuple[Decimal, ...]
 
 
 class Portfolio(_Table):
@@ -225,7 +283,7 @@ class Portfolio(_Table):
     regime: str | None = Field(None, description="margin regime, when the command names none")
     params: dict[str, Any] = Field(default_factory=dict, description="parameters of the regime")
     date: datetime.date | None = Field(None, description="valuation date, for expiries given as dates")
-    interest_rate: float = Field(0.0, description="continuously compounded, per year")
+    interest_rate: Number = Field(0.0, description="continuously compounded, per year")
     account: AccountTerms = Field(default_factory=AccountTerms)
     underlyings: tuple[UnderlyingTerms, ...] = Field(min_length=1)
     contracts: tuple[ContractTerms, ...] = Field(min_length=1)
@@ -233,250 +291,97 @@ class Portfolio(_Table):
     orders: tuple[OrderTerms, ...] = ()
     collateral: tuple[CollateralTerms, ...] = ()
 
-    def snapshot(self) -> Snapshot:
+    @property
+    def currency(self) -> str:
+        """Account currency: as given, else the one in which all contracts settle, else USD."""
+        if self.account.currency is not None:
+            return self.account.currency
+        settled = {one.currency for one in self.contracts}
+        return settled.pop() if len(settled) == 1 else "USD"
+
+    def snapshot(self, *, strict: bool = True) -> Snapshot:
         """The portfolio in integer units, as margin rules see it.
+
+        Args:
+            strict: refuse numbers that leave a mark no room in 64 bits; otherwise round it.
 
         Raises:
             ConfigError: names do not fit together, an expiry lies in the past, or the numbers span too many digits.
         """
-        return _Builder(self).build()
+        from margin.portfolio_units import build
+
+        return build(self, strict=strict)
 
 
-def _digits(values: list[Decimal | None]) -> int:
-    """Decimal places that hold every value exactly."""
-    found = [max(0, -int(value.normalize().as_tuple().exponent)) for value in values if value is not None]
-    return max(found, default=0)
+def read(path: str | Path) -> dict[str, Any]:
+    """The tables of a portfolio file; decimal fractions keep every digit (Decimal).
+
+    Raises:
+        ConfigError: there is no such file, or it is not TOML.
+    """
+    file = Path(path)
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
+    except OSError as error:
+        raise ConfigError.of("PORTFOLIO", str(path), f"a TOML file that can be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError.of("byte", error.start, "text in UTF-8", file=str(path)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError.of("syntax", str(error), "TOML (https://toml.io)", file=str(path)) from None
 
 
-class _Builder:
-    def __init__(self, portfolio: Portfolio) -> None:
-        self.file = portfolio
-        self.underlyings = {one.name: one for one in portfolio.underlyings}
-        self.terms = portfolio.contracts
-        self.number = {one.name: i for i, one in enumerate(portfolio.contracts)}
-        self._check_names()
-        self.marks = [self._mark(one) for one in self.terms]
-        self.currencies = list(
-            dict.fromkeys(
-                [portfolio.account.currency]
-                + [one.currency for one in self.terms]
-                + [one.currency for one in portfolio.collateral]
-            )
-        )
-        self.digits = [self._price_digits(i) for i in range(len(self.terms))]
-        self.sizes = [self._size_digits(i) for i in range(len(self.terms))]
-        self.currency_digits = {name: self._currency_digits(name) for name in self.currencies}
+def parse(raw: Mapping[str, Any], file: str = "") -> Portfolio:
+    """Check a portfolio.
 
-    def _check_names(self) -> None:
-        file = self.file
-        if len(self.underlyings) != len(file.underlyings) or len(self.number) != len(file.contracts):
-            raise ConfigError.of("contracts", sorted(self.number), "names that are given once")
-        for i, one in enumerate(file.contracts):
-            if one.underlying not in self.underlyings:
-                allowed = "one of " + ", ".join(self.underlyings)
-                raise ConfigError.of(f"contracts[{i}].underlying", one.underlying, allowed)
-        for key, rows in (("positions", file.positions), ("orders", file.orders)):
-            for i, row in enumerate(rows):  # type: ignore[var-annotated, arg-type]
-                if row.contract not in self.number:
-                    allowed = "one of " + ", ".join(self.number)
-                    raise ConfigError.of(f"{key}[{i}].contract", row.contract, allowed)
-        if not file.positions and not file.orders:
-            raise ConfigError.of("positions", [], "at least one position or order")
+    Args:
+        raw: the tables, as a file or a Python dict gives them.
+        file: what messages call it.
 
-    def years(self, one: ContractTerms) -> float:
-        """Time to expiry, years of 365 days; inf where there is none."""
-        if one.days_to_expiry is not None:
-            return one.days_to_expiry / 365.0
-        if one.expiry is None:
-            return float("inf")
-        if self.file.date is None:
-            raise ConfigError.of("date", None, "a valuation date, since contracts give their expiry as a date")
-        days = (one.expiry - self.file.date).days
-        if days <= 0:
-            raise ConfigError.of("contracts.expiry", str(one.expiry), f"a date after {self.file.date}")
-        return days / 365.0
+    Raises:
+        ConfigError: with every problem.
+    """
+    given = {key: _floats(value) if key in ("params", "account") else value for key, value in raw.items()}
+    try:
+        portfolio = Portfolio.model_validate(given)
+    except ValidationError as error:
+        problems = from_validation(error, Portfolio, given, file=file)
+        raise ConfigError(_with_places(problems, given)) from None
+    return portfolio
 
-    def volatility(self, one: ContractTerms) -> float:
-        """Implied volatility of an option."""
-        found = one.volatility if one.volatility is not None else self.underlyings[one.underlying].volatility
-        if found is None:
-            raise ConfigError.of(f"contracts.{one.name}.volatility", None, "an implied volatility above 0")
-        return found
 
-    def forward(self, one: ContractTerms) -> float:
-        """Forward price at expiry."""
-        return float(one.forward if one.forward is not None else self.underlyings[one.underlying].price)
+def load(source: Portfolio | Mapping[str, Any] | str | Path) -> Portfolio:
+    """A portfolio from a file, a dict of the same shape, or as it is.
 
-    def _mark(self, one: ContractTerms) -> Decimal:
-        if one.mark is not None:
-            return one.mark
-        if KINDS[one.kind] not in OPTION_KINDS:
-            dated = one.forward if one.forward is not None else None
-            return dated if dated is not None else self.underlyings[one.underlying].price
-        from sim.kernels.black76 import black76
+    Raises:
+        ConfigError: with every problem.
+    """
+    if isinstance(source, Portfolio):
+        return source
+    if isinstance(source, Mapping):
+        return parse(source)
+    return parse(read(source), str(source))
 
-        years, strike = self.years(one), float(one.strike or 0)
-        discount = float(np.exp(-self.file.interest_rate * years)) if one.kind == "linear_option" else 1.0
-        side = OPTION_TYPES[one.option_type or ""]
-        price = black76(side, self.forward(one), strike, years, self.volatility(one)) * discount
-        if one.kind == "inverse_option":
-            price /= self.forward(one)
-        return max(Decimal(repr(round(price, DIGITS_MAX))), Decimal(1).scaleb(-DIGITS_MAX))
 
-    def _rows(self, i: int) -> tuple[list[PositionTerms], list[OrderTerms]]:
-        name = self.terms[i].name
-        return [p for p in self.file.positions if p.contract == name], [
-            o for o in self.file.orders if o.contract == name
-        ]
+def _floats(value: Any) -> Any:
+    """Parameters are plain floats, whatever the file was parsed with."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {key: _floats(item) for key, item in value.items()}
+    return [_floats(item) for item in value] if isinstance(value, list) else value
 
-    def _price_digits(self, i: int) -> int:
-        held, orders = self._rows(i)
-        wanted = _digits([self.marks[i], *(p.entry for p in held), *(o.price for o in orders)])
-        if wanted > DIGITS_MAX:
-            raise ConfigError.of(f"contracts.{self.terms[i].name}", wanted, f"at most {DIGITS_MAX} decimals of a price")
-        return wanted
 
-    def _size_digits(self, i: int) -> int:
-        held, orders = self._rows(i)
-        wanted = _digits([*(p.size for p in held), *(o.size for o in orders)])
-        if wanted > DIGITS_MAX:
-            raise ConfigError.of(f"contracts.{self.terms[i].name}", wanted, f"at most {DIGITS_MAX} decimals of a size")
-        return wanted
-
-    def _currency_digits(self, name: str) -> int:
-        """Decimal places of a currency: every tick of a lot is worth a whole number of its minor units."""
-        wanted = [6, _digits([c.amount for c in self.file.collateral if c.currency == name])]
-        for i, one in enumerate(self.terms):
-            if one.currency == name and KINDS[one.kind] not in INVERSE_KINDS:
-                wanted.append(self.digits[i] + self.sizes[i] + _digits([one.multiplier]))
-            elif one.currency == name:
-                wanted.append(10)  # an inverse value is rounded, so keep more of a coin
-        return max(wanted)
-
-    def build(self) -> Snapshot:
-        """Put the arrays together."""
-        file, terms = self.file, self.terms
-        count = len(terms)
-        minor = {name: 10**digits for name, digits in self.currency_digits.items()}
-        lot = [Decimal(1).scaleb(-digits) for digits in self.sizes]
-        tick = [Decimal(1).scaleb(-digits) for digits in self.digits]
-        tick_value = np.zeros(count, np.int64)
-        for i, one in enumerate(terms):
-            per_lot = lot[i] * one.multiplier * minor[one.currency]
-            exact = per_lot / tick[i] if KINDS[one.kind] in INVERSE_KINDS else per_lot * tick[i]
-            if exact != exact.to_integral_value() or exact >= _LARGEST:
-                raise ConfigError.of(f"contracts.{one.name}", str(exact), "fewer decimals of price, size or multiplier")
-            tick_value[i] = int(exact)
-        names = list(dict.fromkeys(one.underlying for one in terms))
-        table = ContractTable(
-            names=tuple(one.name for one in terms),
-            tick_value=tick_value,
-            initial_mark=np.array([int(m / t * SUBTICKS) for m, t in zip(self.marks, tick, strict=True)], np.int64),
-            dt_seconds=86400.0,
-            steps_per_day=1,
-            kind=np.array([KINDS[one.kind] for one in terms], np.int64),
-            tick_size=np.array([float(t) for t in tick]),
-            lot_size=np.array([float(size * one.multiplier) for size, one in zip(lot, terms, strict=True)]),
-            currencies=tuple(self.currencies),
-            currency=np.array([self.currencies.index(one.currency) for one in terms], np.int64),
-            underlyings=tuple(names),
-            underlying=np.array([names.index(one.underlying) for one in terms], np.int64),
-            strike=np.array([float(one.strike) if one.strike is not None else np.nan for one in terms]),
-            option=np.array([OPTION_TYPES.get(one.option_type or "", 0) for one in terms], np.int64),
-            minor=np.array([float(minor[name]) for name in self.currencies]),
-            contract_lots=np.array([float(1 / size) for size in lot]),
-        )
-        view = self._portfolio(table, lot, tick, minor)
-        return Snapshot(table, self._market(table), view, tuple(lot), tuple(tick), minor[file.account.currency])
-
-    def _market(self, table: ContractTable) -> StaticMarket:
-        under = [self.underlyings[one.underlying] for one in self.terms]
-        returns = [one.returns for one in under]
-        window = min((len(one) for one in returns), default=0)
-        lots = table.lot_size
-        price = np.array([float(one.price) for one in under])
-        # an inverse lot is a number of quote units
-        units = np.where(table.inverse, price, 1.0)
-        return StaticMarket(
-            contracts=table,
-            mark=table.initial_mark.copy(),
-            spot=price,
-            forward=np.array([self.forward(one) for one in self.terms]),
-            implied_volatility=np.array(
-                [self.volatility(one) if one.option_type is not None else np.nan for one in self.terms]
-            ),
-            time_to_expiry=np.array([self.years(one) for one in self.terms]),
-            daily_volatility=np.array([one.daily_volatility or np.nan for one in under]),
-            spread=np.array([one.spread for one in under]),
-            volume=np.array([(one.daily_volume or 0.0) for one in under]) * units / lots,
-            open_interest=np.array([(one.open_interest or 0.0) for one in under]) * units / lots,
-            interest_rate=self.file.interest_rate,
-            history=np.array([one[len(one) - window :] for one in returns]).T if window else np.zeros((0, len(under))),
-            asset_class=tuple(one.asset_class for one in under),
-        )
-
-    def _portfolio(
-        self, table: ContractTable, lot: list[Decimal], tick: list[Decimal], minor: dict[str, int]
-    ) -> PortfolioView:
-        count = len(self.terms)
-        arrays = {name: np.zeros((1, count), np.int64) for name in ("lots", "cost", "buy", "sell", "lb", "ls")}
-        pockets = np.zeros((1, count), np.int64)
-        for place, row in enumerate(self.file.positions):
-            i = self.number[row.contract]
-            if arrays["lots"][0, i]:
-                raise ConfigError.of(f"positions[{place}].contract", row.contract, "a contract that is held once")
-            lots = int(row.size / lot[i])
-            ticks = (row.entry if row.entry is not None else self.marks[i]) / tick[i]
-            arrays["lots"][0, i] = lots
-            worth = self._worth(i, lots, ticks, int(table.tick_value[i]))
-            option = KINDS[self.terms[i].kind] in OPTION_KINDS or KINDS[self.terms[i].kind] == SPOT
-            arrays["cost"][0, i] = 0 if option else worth
-            unit = minor[self.terms[i].currency]
-            if row.margin is not None and row.leverage is not None:
-                raise ConfigError.of(f"positions[{place}]", str(row.margin), "one of margin, leverage")
-            if row.margin is not None:
-                pockets[0, i] = int(row.margin * unit)
-            elif row.leverage is not None:
-                pockets[0, i] = int(Decimal(abs(worth)) / row.leverage)
-        for row_ in self.file.orders:
-            i = self.number[row_.contract]
-            lots = int(row_.size / lot[i])
-            price = (row_.price if row_.price is not None else self.marks[i]) / tick[i]
-            mark = Decimal(int(table.initial_mark[i])) / SUBTICKS
-            sign = 1 if row_.side == "buy" else -1
-            own = self._worth(i, sign * lots, price, int(table.tick_value[i])) - self._worth(
-                i, sign * lots, mark, int(table.tick_value[i])
-            )
-            arrays["buy" if sign > 0 else "sell"][0, i] += lots
-            arrays["lb" if sign > 0 else "ls"][0, i] += max(own, 0)
-        wallets, conversion = self._wallets(minor)
-        cash = np.concatenate([wallets[:, :1], pockets], axis=1)
-        return PortfolioView(
-            contracts=table, mark=table.initial_mark.copy(), lots=arrays["lots"], cost=arrays["cost"], cash=cash,
-            open_buy=arrays["buy"], open_sell=arrays["sell"], loss_buy=arrays["lb"], loss_sell=arrays["ls"],
-            wallets=wallets, conversion=conversion,
-            features={key: np.array([value]) for key, value in self.file.account.features.items()},
-        )  # fmt: skip
-
-    def _worth(self, i: int, lots: int, ticks: Decimal, tick_value: int) -> int:
-        """Value at a price as the ledger books it: linear, or ``-round(lots x M / price)`` for inverse contracts."""
-        if KINDS[self.terms[i].kind] not in INVERSE_KINDS:
-            return int(lots * ticks * tick_value)
-        return -int((Decimal(lots * tick_value) / ticks).to_integral_value())
-
-    def _wallets(self, minor: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Cash per currency, and what a minor unit of each is worth in the account currency."""
-        wallets = np.zeros((1, len(self.currencies)), np.int64)
-        price: dict[str, Decimal] = {self.file.account.currency: Decimal(1)}
-        for row in self.file.collateral:
-            wallets[0, self.currencies.index(row.currency)] += int(row.amount * minor[row.currency])
-            if row.price is not None:
-                price[row.currency] = row.price
-        for name in self.currencies:
-            if name not in price:
-                if name not in self.underlyings:
-                    raise ConfigError.of(f"collateral.{name}.price", None, f"a price in {self.file.account.currency}")
-                price[name] = self.underlyings[name].price
-        account = minor[self.file.account.currency]
-        units = [int(price[name] * account / minor[name] * (1 << 32)) for name in self.currencies]
-        return wallets, np.array(units, np.int64)
+def _with_places(problems: list[Problem], given: Mapping[str, Any]) -> list[Problem]:
+    """Rules about a whole table show the name of its row in place of a table."""
+    shown = []
+    for problem in problems:
+        value = float(problem.value) if isinstance(problem.value, Decimal) else problem.value
+        if value == "a table":
+            key, _, row = problem.key.partition(".")
+            rows = given.get(key)
+            if isinstance(rows, list) and row.isdigit() and int(row) < len(rows):
+                value = rows[int(row)].get("contract", value)
+            elif row:
+                value = row
+        shown.append(Problem(problem.file, problem.key, value, problem.allowed))
+    return shown
