@@ -4,7 +4,7 @@
     python docs/generate.py --check    exit code 1 if a page is out of date
 
 A page marks its tables by comments: ``<!-- table: X -->`` begins one, ``<!-- end -->`` ends it, where X is a model as
-``module:Model``, or ``agents``, ``regimes`` or ``measures``.
+``module:Model``, or ``agents``, ``families``, ``regimes`` or ``measures``.
 """
 
 from __future__ import annotations
@@ -76,6 +76,18 @@ def regimes_text() -> str:
     return "\n".join(parts)
 
 
+def families_text() -> str:
+    """The families of regimes, each with its page and its regimes."""
+    import margin
+
+    families: dict[str, list[str]] = {}
+    for name, preset in margin.presets().items():
+        families.setdefault(preset.family, []).append(f"`{name}`: {_cell(preset.summary)}")
+    rows = ["| family | regimes |", "|---|---|"]
+    rows += [f"| [{family}](regimes/{family}.md) | {'<br>'.join(lines)} |" for family, lines in families.items()]
+    return "\n".join(rows)
+
+
 def measures_text() -> str:
     """Every measure: name, unit, definition."""
     from experiments.vocabulary import FAMILIES, MEASURES
@@ -90,7 +102,7 @@ def measures_text() -> str:
 
 def table(what: str) -> str:
     """The text for a mark."""
-    named = {"agents": agents_text, "regimes": regimes_text, "measures": measures_text}
+    named = {"agents": agents_text, "families": families_text, "regimes": regimes_text, "measures": measures_text}
     if what in named:
         return named[what]()
     module, _, model = what.partition(":")
@@ -169,7 +181,7 @@ def _first_line(text: str) -> str:
 def main() -> int:
     """Rewrite the pages, or check them."""
     stale = []
-    for page in sorted(HERE.glob("*.md")):
+    for page in sorted(HERE.glob("**/*.md")):
         text = page.read_text(encoding="utf-8")
         fresh = rewritten(text)
         if fresh != text:

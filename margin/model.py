@@ -92,13 +92,6 @@ _BATCHES = {
 _DEFINITIONS = _BATCHES | {"cross": netting.cross, "collateral": netting.cross, "isolated": netting.isolated}
 
 
-_RATES: dict[str, type[Parameters]] = {
-    "fixed": FixedRateParameters,
-    "volatility": VolatilityParameters,
-    "forecast": ForecastParameters,
-}
-
-
 @cache
 def parameters_of(rates: str, nets: str) -> type[Parameters]:
     """The parameter model of a composition; its JSON schema documents every key."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/*.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/**/*.md")
 COMMAND = re.compile(r"^\s*(?:\.venv/bin/)?marginlab ([a-z]+)", re.M)
 
 
