@@ -225,7 +225,7 @@ class Credit(Rule):
         stressed = np.minimum(probability * (1.0 + p.wrong_way_market * market + p.wrong_way_account * fallen), 1.0)
         limit = self._money(portfolio, "expected_loss_limit").astype(np.float64)
         expected = stressed * loss
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             affordable = np.where(expected > 0, limit / expected, np.inf)
         line = np.floor(np.minimum(affordable, float(_NO_LIMIT))).astype(np.int64)
         line = np.minimum(line, self._money(portfolio, "credit_line"))

@@ -272,6 +272,7 @@ class Market(mesa.Model):
         row = int(state.meta[s.M_STEP]) % int(state.meta[s.M_RISK_SLOTS])
         state.rate_maintenance[:] = state.rate_maintenance[row]
         state.scenario_pnl[:] = state.scenario_pnl[row]
+        numpy_rules.fill_arrays(self.margin_state, row, int(state.meta[s.M_RISK_SLOTS]))
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -328,7 +329,8 @@ class Market(mesa.Model):
     def _publish_python(self) -> None:
         """Let a NumPy model publish, and write its parameters where kernels read them."""
         state = self.state
-        risk, self.margin_state = self.margin.publish(self.view, self.margin_state)
+        before = self.margin_state
+        risk, self.margin_state = self.margin.publish(self.view, before)
         scale = float(state.model_scale[0])
         for column, rates in enumerate((risk.rate_initial, risk.rate_maintenance)):
             state.model_rates[0, :, column] = np.floor(np.asarray(rates) * scale + 0.5).astype(np.int64)
@@ -341,6 +343,7 @@ class Market(mesa.Model):
             state.scenario_weight[:scenarios] = risk.scenario_weight
             state.initial_factor[0] = risk.initial_factor
             state.meta[s.M_SCENARIOS] = scenarios
+        self.margin_state = numpy_rules.with_arrays(before, self.margin_state, risk.arrays, row)
 
     def advance(self, n: int) -> None:
         """Run n steps without returning to Python between them; the same bytes as n calls of ``step``.

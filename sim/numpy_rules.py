@@ -8,11 +8,40 @@ import numpy as np
 
 from sim.kernels import admission, clearing, match, pyrule
 from sim.kernels import state as s
+from sim.kernels.ledger import maintenance_row, newest_row
 from sim.kernels.marks import set_marks
 from sim.views import portfolio_view
 
 if TYPE_CHECKING:
+    from sim.interfaces import ModelState
     from sim.market import Market
+
+_KEPT = "published:"  # keys of a model's memory that hold published arrays
+
+
+def with_arrays(before: ModelState, memory: ModelState, arrays: dict[str, np.ndarray], row: int) -> ModelState:
+    """A model's memory with what it published beside rates and scenarios, kept for as long as notice lasts.
+
+    Args:
+        before: memory with the arrays of earlier rows.
+        memory: what the model remembers now.
+        arrays: what it published.
+        row: of the ring of published parameters.
+    """
+    kept = {key: array for key, array in before.items() if key.startswith(_KEPT)}
+    return memory | kept | {f"{_KEPT}{row}:{name}": np.asarray(array) for name, array in arrays.items()}
+
+
+def kept_arrays(memory: ModelState, row: int) -> dict[str, np.ndarray]:
+    """The arrays of a row of the ring, by name."""
+    prefix = f"{_KEPT}{row}:"
+    return {key.removeprefix(prefix): array for key, array in memory.items() if key.startswith(prefix)}
+
+
+def fill_arrays(memory: ModelState, row: int, rows: int) -> None:
+    """Put the arrays of a row in force in every row of the ring (``memory`` is mutated)."""
+    for name, array in kept_arrays(memory, row).items():
+        memory.update({f"{_KEPT}{other}:{name}": array for other in range(rows)})
 
 
 def store_requirement(market: Market, *, initial: bool) -> np.ndarray:
@@ -26,7 +55,9 @@ def store_requirement(market: Market, *, initial: bool) -> np.ndarray:
         int64[A], the initial requirements.
     """
     state = market.state
-    answer = market.margin.requirement(portfolio_view(market), market.risk_parameters(initial=initial))
+    risk = market.risk_parameters(initial=initial)
+    risk.arrays |= kept_arrays(market.margin_state, int((newest_row if initial else maintenance_row)(state)))
+    answer = market.margin.requirement(portfolio_view(market), risk)
     table = state.py_requirement
     columns = table.shape[1] - 1
     # the engine compares with the ledger's equity, so what the rule leaves out of equity is asked for on top
