@@ -52,6 +52,8 @@ def test_the_hand_worked_example_of_the_docs() -> None:
 def test_a_downgrade_is_a_margin_call() -> None:
     asked = [from_file("credit.toml", default_probability=pd) for pd in (0.005, 0.01, 0.02, 0.04, 0.2, 1.0)]
     initial = [made.units(made.requirement().initial) for made in asked]
+    lines = [made.units(made.rule.line(made.snapshot.portfolio, made.risk)) for made in asked]
+    assert lines == [500_000, 250_000, 125_000, 62_500, 12_500, 2_500]
     assert initial == [0, 16_000, 141_000, 203_000, 253_000, 263_000]
     calls = [made.units(made.rule.call(made.snapshot.portfolio, made.risk)) for made in asked]
     assert calls == [0, 0, 81_000, 143_000, 193_000, 203_000]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -289,6 +291,21 @@ def test_properties(lots: np.ndarray, bought: int, more: int, scale: int, spread
         assert amount[1] <= amount[0]  # another long option never asks more
         assert abs(amount[2] - scale * amount[0]) <= scale
         assert amount[0] <= amount[3:].sum()  # strategies never ask more than their legs alone
+
+
+def test_the_worked_example_of_the_docs() -> None:
+    file = tomllib.loads((Path(__file__).parents[2] / "docs" / "portfolios" / "reg_t.toml").read_text())
+    made = book(file.pop("regime"), **file)
+    answer = made.explain()
+    same(made.requirement(), answer)
+    assert {name: made.units(part) for name, part in answer.parts.items()} == {
+        "naked call: XYZ-55C": 5700,
+        "universal spread: ABC-90P / ABC-95P / ABC-105C / ABC-110C": 500,
+        "covered call: DEF-38C / DEF": 2100,
+        "open orders": 0,
+    }
+    assert made.units(answer.maintenance) == 7350
+    assert made.units(answer.equity_excluded) == -2560
 
 
 def test_transport_leaves_its_inputs_consistent() -> None:
