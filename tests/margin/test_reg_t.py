@@ -255,10 +255,10 @@ def brute_force(legs: list[Leg]) -> int:
         return 0
     first, rest = singles[0], singles[1:]
 
-    def smallest(todo: list[Leg]) -> int:
-        if not todo:
+    def smallest(waiting: list[Leg]) -> int:
+        if not waiting:
             return 0
-        one, others = todo[0], todo[1:]
+        one, others = waiting[0], waiting[1:]
         best = 100 * one.alone + smallest(others)
         for k, other in enumerate(others):
             if one.falling != other.falling:
