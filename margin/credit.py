@@ -23,7 +23,7 @@ from margin.exposure import profits, slopes
 from margin.kernels import credit as kernels
 from margin.kernels.strategies import converted_sum
 from margin.model import Rule
-from margin.parameters import NonNegative, Parameters, Positive
+from margin.parameters import NonNegative, Parameters, Positive, PositivePerContract
 from margin.portfolio import StaticMarket
 from margin.terms import fixed_point, mark_price, single_rate
 from sim.contracts import ContractTable, rate_to_units
@@ -56,7 +56,7 @@ class CreditParameters(Parameters):
         0.75, description="part of the potential increase that maintenance asks"
     )
     correlation: Probability = Field(0.5, description="of the returns of every two underlyings")
-    volatility: Positive | dict[str, Positive] | None = Field(
+    volatility: PositivePerContract | None = Field(
         None, description="per square root of a day, for all or by underlying; default: the market's forecast"
     )
     decay: Inside = Field(0.94, description="per day, of the forecast where the market has none")

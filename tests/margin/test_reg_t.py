@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
+import margin
 from margin import pairing
 from margin.kernels import strategies as kernels
 from margin.pairing import Leg, best_pairing, pair
@@ -175,7 +176,23 @@ def test_what_the_rule_cannot_margin_is_named(change: dict[str, Any], words: str
         book("reg_t", **file)
 
 
-def market(spreads: str, currencies: bool = False) -> Book:
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"leverage": 0.5}, "margin.params.leverage = 0.5; allowed: greater than or equal to 1"),
+        ({"leverage": {"S": 0.5}}, "margin.params.leverage.S = 0.5; allowed: greater than or equal to 1"),
+        ({"rates": {"equity": {"rate": -1, "minimum": 0.1}}}, "margin.params.rates.equity.rate = -1; allowed:"),
+        ({"spreads": "all"}, "margin.params.spreads = 'all'; allowed: 'universal' or 'pairs'"),
+    ],
+)
+def test_bad_parameters_are_one_clear_line(params: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        margin.create("reg_t", params)
+    assert str(caught.value).startswith(words)
+    assert "\n" not in str(caught.value)
+
+
+def market(spreads: str) -> Book:
     """Calls and puts at five strikes and two expiries, and stock."""
     marks = {"call": (11.37, 7.51, 4.49, 2.53, 1.21), "put": (1.01, 2.21, 4.31, 7.29, 11.02)}
     contracts = [
