@@ -314,7 +314,7 @@ class AddonRule(ComposedRule):
             maintenance=positions + sum(held.values()).sum(axis=1),
             parts=parts,
             maintenance_parts=maintenance_parts,
-            positions_value=base.positions_value,
+            equity_excluded=base.equity_excluded,
             scenario_loss=base.scenario_loss,
             scenario_names=base.scenario_names,
         )

@@ -23,7 +23,7 @@ from margin.exposure import profits, slopes
 from margin.kernels import credit as kernels
 from margin.kernels.strategies import converted_sum
 from margin.model import Rule
-from margin.parameters import NonNegative, Parameters, Positive
+from margin.parameters import NonNegative, Parameters, Positive, PositivePerContract
 from margin.portfolio import StaticMarket
 from margin.terms import fixed_point, mark_price, single_rate
 from sim.contracts import ContractTable, rate_to_units
@@ -56,7 +56,7 @@ class CreditParameters(Parameters):
         0.75, description="part of the potential increase that maintenance asks"
     )
     correlation: Probability = Field(0.5, description="of the returns of every two underlyings")
-    volatility: Positive | dict[str, Positive] | None = Field(
+    volatility: PositivePerContract | None = Field(
         None, description="per square root of a day, for all or by underlying; default: the market's forecast"
     )
     decay: Inside = Field(0.94, description="per day, of the forecast where the market has none")
@@ -225,7 +225,7 @@ class Credit(Rule):
         stressed = np.minimum(probability * (1.0 + p.wrong_way_market * market + p.wrong_way_account * fallen), 1.0)
         limit = self._money(portfolio, "expected_loss_limit").astype(np.float64)
         expected = stressed * loss
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             affordable = np.where(expected > 0, limit / expected, np.inf)
         line = np.floor(np.minimum(affordable, float(_NO_LIMIT))).astype(np.int64)
         line = np.minimum(line, self._money(portfolio, "credit_line"))

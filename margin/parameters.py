@@ -32,10 +32,14 @@ if TYPE_CHECKING:
     RatePerContract = float | dict[str, float]
     PositivePerContract = float | dict[str, float]
     NonNegativePerContract = float | dict[str, float]
+    FactorPerUnderlying = float | dict[str, float]
+    NamePerUnderlying = str | dict[str, str]
 else:
     RatePerContract = _per_contract(Rate)
     PositivePerContract = _per_contract(Positive)
     NonNegativePerContract = _per_contract(NonNegative)
+    FactorPerUnderlying = _per_contract(Annotated[float, Field(ge=1.0, allow_inf_nan=False)])
+    NamePerUnderlying = _per_contract(Annotated[str, Field(min_length=1)])
 
 
 class Parameters(BaseModel):

@@ -6,7 +6,7 @@ is in its requirement, a long option is paid in full and has no loan value.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -14,7 +14,7 @@ from pydantic import Field
 from margin.kernels import strategies as kernels
 from margin.model import Rule
 from margin.pairing import legs_of, strategies
-from margin.parameters import NonNegative, Parameters, Rate
+from margin.parameters import FactorPerUnderlying, NamePerUnderlying, NonNegative, Parameters, Rate
 from margin.terms import (
     common_units,
     fixed_point,
@@ -44,10 +44,10 @@ class RegTParameters(Parameters):
     """Parameters of strategy-based margin."""
 
     rates: dict[str, NakedRates] = Field(min_length=1, description="rates of uncovered options by class of underlying")
-    asset_class: str | dict[str, str] = Field(
+    asset_class: NamePerUnderlying = Field(
         "equity", description="class of underlyings that name none; one for all, or by underlying"
     )
-    leverage: Annotated[float, Field(ge=1.0)] | dict[str, Annotated[float, Field(ge=1.0)]] = Field(
+    leverage: FactorPerUnderlying = Field(
         1.0, description="leverage of a leveraged fund, multiplies the rates up to 100 %; one for all, or by underlying"
     )
     minimum_per_unit: NonNegative = Field(0.0, description="least requirement of an uncovered option, per share")

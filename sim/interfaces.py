@@ -57,8 +57,6 @@ class Requirement:
         initial_positions: int64[A, C] for isolated layouts: reserve of open orders per contract.
         maintenance_positions: int64[A, C] for isolated layouts: maintenance per position.
         maintenance_parts: named int64[A] arrays that sum to ``maintenance``.
-        positions_value: what positions count for beyond margin, int64[A] (net option value that a rule lets margin
-            other positions), already inside ``initial`` and ``maintenance``; zero for most rules.
         equity_excluded: int64[A], what the ledger's equity holds but this rule leaves out of the equity that it
             compares with its requirement (option values where a requirement contains the premium of short options and
             gives long ones no loan value): excess is ``equity - equity_excluded - requirement``. None for none.
@@ -72,7 +70,6 @@ class Requirement:
     initial_positions: np.ndarray | None = None
     maintenance_positions: np.ndarray | None = None
     maintenance_parts: dict[str, np.ndarray] = field(default_factory=dict)
-    positions_value: np.ndarray | None = None
     equity_excluded: np.ndarray | None = None
     scenario_loss: np.ndarray | None = None
     scenario_names: tuple[str, ...] = ()

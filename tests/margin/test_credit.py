@@ -17,8 +17,13 @@ from hypothesis import strategies as st
 import margin
 from margin.credit import collateral_call
 from sim.errors import ConfigError
+from sim.kernels import state as layout
 from sim.kernels.black76 import black76
+from sim.kernels.ledger import newest_row
+from sim.numpy_rules import kept_arrays
+from sim.views import portfolio_view
 from tests.margin.books import Book, accounts, book, same
+from tests.sim import markets as live
 
 DOCS = Path(__file__).parents[2] / "docs" / "portfolios"
 Z = NormalDist().inv_cdf(0.99)
@@ -52,6 +57,8 @@ def test_the_hand_worked_example_of_the_docs() -> None:
 def test_a_downgrade_is_a_margin_call() -> None:
     asked = [from_file("credit.toml", default_probability=pd) for pd in (0.005, 0.01, 0.02, 0.04, 0.2, 1.0)]
     initial = [made.units(made.requirement().initial) for made in asked]
+    lines = [made.units(made.rule.line(made.snapshot.portfolio, made.risk)) for made in asked]
+    assert lines == [500_000, 250_000, 125_000, 62_500, 12_500, 2_500]
     assert initial == [0, 16_000, 141_000, 203_000, 253_000, 263_000]
     calls = [made.units(made.rule.call(made.snapshot.portfolio, made.risk)) for made in asked]
     assert calls == [0, 0, 81_000, 143_000, 193_000, 203_000]
@@ -224,3 +231,19 @@ def test_an_order_that_closes_asks_nothing_more() -> None:
 
 def test_the_preset_can_be_made() -> None:
     assert margin.create("credit").parameters["expected_loss_limit"] == 6.0
+
+
+def test_it_runs_a_market_and_liquidates_there() -> None:
+    rule = margin.create("credit", {"horizon_days": 0.1, "line_of_capital": 0.25, "wrong_way_market": 5.0})
+    market = live.market(rule)
+    market.advance(130)
+    one, other = market.fork(), market
+    one.advance(20)
+    other.advance(20)
+    assert one.results_hash() == other.results_hash()
+    assert market.state.meta[layout.M_LIQUIDATIONS] > 0
+    risk = market.risk_parameters(initial=True)
+    risk.arrays |= kept_arrays(market.margin_state, int(newest_row(market.state)))
+    view = portfolio_view(market)
+    same(rule.requirement(view, risk), rule.explain(view, risk))
+    assert 0 < risk.arrays["drawdown"][0] < 1 << 32

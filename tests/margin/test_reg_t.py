@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
+import margin
 from margin import pairing
 from margin.kernels import strategies as kernels
 from margin.pairing import Leg, best_pairing, pair
@@ -173,7 +176,23 @@ def test_what_the_rule_cannot_margin_is_named(change: dict[str, Any], words: str
         book("reg_t", **file)
 
 
-def market(spreads: str, currencies: bool = False) -> Book:
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"leverage": 0.5}, "margin.params.leverage = 0.5; allowed: greater than or equal to 1"),
+        ({"leverage": {"S": 0.5}}, "margin.params.leverage.S = 0.5; allowed: greater than or equal to 1"),
+        ({"rates": {"equity": {"rate": -1, "minimum": 0.1}}}, "margin.params.rates.equity.rate = -1; allowed:"),
+        ({"spreads": "all"}, "margin.params.spreads = 'all'; allowed: 'universal' or 'pairs'"),
+    ],
+)
+def test_bad_parameters_are_one_clear_line(params: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        margin.create("reg_t", params)
+    assert str(caught.value).startswith(words)
+    assert "\n" not in str(caught.value)
+
+
+def market(spreads: str) -> Book:
     """Calls and puts at five strikes and two expiries, and stock."""
     marks = {"call": (11.37, 7.51, 4.49, 2.53, 1.21), "put": (1.01, 2.21, 4.31, 7.29, 11.02)}
     contracts = [
@@ -253,10 +272,10 @@ def brute_force(legs: list[Leg]) -> int:
         return 0
     first, rest = singles[0], singles[1:]
 
-    def smallest(todo: list[Leg]) -> int:
-        if not todo:
+    def smallest(waiting: list[Leg]) -> int:
+        if not waiting:
             return 0
-        one, others = todo[0], todo[1:]
+        one, others = waiting[0], waiting[1:]
         best = 100 * one.alone + smallest(others)
         for k, other in enumerate(others):
             if one.falling != other.falling:
@@ -289,6 +308,21 @@ def test_properties(lots: np.ndarray, bought: int, more: int, scale: int, spread
         assert amount[1] <= amount[0]  # another long option never asks more
         assert abs(amount[2] - scale * amount[0]) <= scale
         assert amount[0] <= amount[3:].sum()  # strategies never ask more than their legs alone
+
+
+def test_the_worked_example_of_the_docs() -> None:
+    file = tomllib.loads((Path(__file__).parents[2] / "docs" / "portfolios" / "reg_t.toml").read_text())
+    made = book(file.pop("regime"), **file)
+    answer = made.explain()
+    same(made.requirement(), answer)
+    assert {name: made.units(part) for name, part in answer.parts.items()} == {
+        "naked call: XYZ-55C": 5700,
+        "universal spread: ABC-90P / ABC-95P / ABC-105C / ABC-110C": 500,
+        "covered call: DEF-38C / DEF": 2100,
+        "open orders": 0,
+    }
+    assert made.units(answer.maintenance) == 7350
+    assert made.units(answer.equity_excluded) == -2560
 
 
 def test_transport_leaves_its_inputs_consistent() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -138,6 +140,23 @@ def test_derive_perpetual_and_coin() -> None:
     same(made.requirement(), made.explain())
     assert made.units(made.requirement().initial) == pytest.approx(20_000 + 25_000)
     assert made.units(made.requirement().maintenance) == pytest.approx(13_000 + 20_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "initial", "maintenance", "parts"),
+    [
+        ("deribit_sm", 2.25125, 1.65125, [1.2, 0.52, 0.53125]),
+        ("derive_sm", 8_250, 6_930, [3_000, 2_550, 1_200, 1_500]),
+    ],
+)
+def test_the_worked_examples_of_the_docs(name: str, initial: float, maintenance: float, parts: list[float]) -> None:
+    file = tomllib.loads((Path(__file__).parents[2] / "docs" / "portfolios" / f"{name}.toml").read_text())
+    made = book(file.pop("regime"), **file)
+    same(made.requirement(), made.explain())
+    assert made.units(made.requirement().initial) == pytest.approx(initial, abs=1e-8)
+    assert made.units(made.requirement().maintenance) == pytest.approx(maintenance, abs=1e-8)
+    found = [made.units(part) for part in made.explain().parts.values() if part[0] > 1]
+    assert found == pytest.approx(parts, abs=1e-8)
 
 
 def surface(kind: str) -> list[dict[str, Any]]:
