@@ -25,6 +25,7 @@ from sim.errors import ConfigError, Problem
 from sim.kernels.state import INVERSE_OPTION, SPOT, XR_CONTRACT, XR_MODE, XR_OVER, XR_TIMES
 
 if TYPE_CHECKING:
+    from experiments.scenario import Scenario
     from experiments.sections import ContractSection, MarketSection
 
 _FUNDING_PERIOD_SECONDS = 8 * 3600
@@ -70,6 +71,12 @@ def problems(sections: Sequence[ContractSection], market: MarketSection) -> list
 def minor_of(minor_units: Mapping[str, int], currency: str) -> int:
     """Minor units per unit of a currency: 100 where nothing is said."""
     return int(minor_units.get(currency, 100))
+
+
+def money_of(scenario: Scenario) -> dict[str, Any]:
+    """The account currency of a scenario and its minor units, as results state them."""
+    currency = scenario.contracts[0].currency
+    return {"currency": currency, "minor_per_unit": minor_of(scenario.market.minor_units, currency)}
 
 
 def _missing(section: ContractSection) -> list[Problem]:
