@@ -434,6 +434,7 @@ class Market(mesa.Model):
             scenario_pnl=state.scenario_pnl[row, :, :scenarios].copy(),
             scenario_weight=state.scenario_weight[:scenarios].copy(),
             initial_factor=int(state.initial_factor[0]),
+            haircut=state.haircut.copy(),
         )
 
     def equity(self, account: int) -> int:

@@ -9,11 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import agents
+import margin
+from agents.registry import MarketInfo
 from sim import invariants
+from sim.config import ClearingConfig, MarketConfig, ScriptedEvent
+from sim.contracts import Contract, exchange_rules
 from sim.errors import ConfigError, InvariantError
 from sim.kernels import funding, ledger, marks
 from sim.kernels import state as s
+from sim.market import Market
 from sim.views import portfolio_view
+from sim.world import GbmWorld, build_world
 from tests.sim.currencies import BITCOINS, COIN, COIN_FUTURE, DOLLARS, EXPIRY, Both, contracts, exchange
 from tests.sim.exchange import FUND, contract
 
@@ -196,15 +203,11 @@ def test_a_coin_position_is_margined_and_liquidated_on_dollar_collateral() -> No
 def test_a_currency_without_a_price_is_refused() -> None:
     lonely = [contract("perp"), contract("other", currency="EUR")]
     with pytest.raises(ConfigError, match="EUR") as caught:
-        from sim.contracts import exchange_rules
-
         exchange_rules(lonely, 100)
     assert "spot contract between EUR and USD" in str(caught.value)
 
 
 def test_an_inverse_contract_prices_its_coin() -> None:
-    from sim.contracts import exchange_rules
-
     terms = contracts()
     rules = exchange_rules([terms[1], terms[COIN]], 100)
     # 100 dollars of 100 cents per 10^10 satoshi at one tick: at 10,000 ticks a satoshi is 0.01 cents
@@ -213,3 +216,45 @@ def test_an_inverse_contract_prices_its_coin() -> None:
     backwards = exchange_rules([terms[COIN], terms[0]], 10**8)
     assert backwards[1, s.XR_TIMES] / (price * backwards[1, s.XR_OVER]) == pytest.approx(100.0)
     assert np.array_equal(backwards[0], [0, 0, 0, 0])
+
+
+def test_a_market_in_two_currencies_is_exact() -> None:
+    steps = 200
+    terms = [
+        Contract("spot", "spot", base_currency="BTC", base_lot=10**6, lot_size=0.01, tick_size=10.0, tick_value=10,
+                 initial_price=2000, max_price=8000, max_lots=10_000, underlying="BTC"),
+        Contract("coin", "inverse_perpetual", currency="BTC", initial_price=2000, max_price=8000, max_lots=10_000,
+                 tick_size=10.0, lot_size=100.0, tick_value=10**9, underlying="BTC"),
+    ]  # fmt: skip
+    info = MarketInfo(("spot", "coin"), 60.0, 1440)
+    kinds = [
+        agents.create(kind, f"{kind}_{name}", {**params, "contract": name}, info)
+        for name in ("spot", "coin")
+        for kind, params in (("latent", {"count": 10, "lifetime": 60.0, "depth_ticks": 600}), ("noise", {"count": 10}))
+    ]
+    leveraged = {"count": 30, "period": 5, "horizon_low": 5, "horizon_high": 30, "contract": "coin"}
+    kinds.append(agents.create("trend_followers", "leveraged", leveraged, info))
+    market = Market(
+        MarketConfig(steps=steps, minor_units={"BTC": 10**8}),
+        terms,
+        build_world(GbmWorld(volatility=0.03), terms, steps, 60.0, 1440, 3, ()),
+        margin.create("static", {"initial": 0.05, "maintenance": 0.03}),
+        kinds,
+        (
+            ScriptedEvent("seed", "seed_open_interest", 60, contract=1, population="leveraged", lots=300),
+            ScriptedEvent("sale", "metaorder", 90, contract=1, side=-1, lots=500, steps=20),
+        ),
+        ClearingConfig(fund_initial=10**7, haircuts={"BTC": 0.1}, max_rounds=5),
+        seed=3,
+        views=False,
+    )
+    for _ in range(steps):
+        market.step()
+        market.check()
+    state = market.state
+    assert state.meta[s.M_LIQUIDATIONS] > 0
+    assert state.quotes["volume"][0] > 0
+    assert market.portfolio().equity().tolist() == market.accounts_table()["equity"].tolist()
+    asked = market.margin.requirement(market.portfolio(), market.risk_parameters(initial=False))
+    kernel = market.margin.requirement_kernel
+    assert asked.maintenance.tolist() == [kernel(state, a, -1, s.MAINTENANCE) for a in range(len(state.accounts))]
