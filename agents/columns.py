@@ -192,7 +192,8 @@ class Population:
             coins = int(self.params.capital_lots * setup.contracts[self.contract].base_lot)
             deposit_each(setup.state, np.int64(setup.first), np.int64(base), np.full(self.count, coins, np.int64))
         if self.params.outside_lots > 0:
-            outside = self._minor_units(setup, self.params.outside_lots)
+            rate = int(setup.state.conversion[currency])  # cash outside is in the account currency
+            outside = self._minor_units(setup, self.params.outside_lots) * rate >> 32
             for account in range(setup.first, setup.first + self.count):
                 setup.outside(account, outside)
 

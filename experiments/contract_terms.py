@@ -25,6 +25,7 @@ from sim.errors import ConfigError, Problem
 from sim.kernels.state import INVERSE_OPTION, SPOT, XR_CONTRACT, XR_MODE, XR_OVER, XR_TIMES
 
 if TYPE_CHECKING:
+    from experiments.scenario import Scenario
     from experiments.sections import ContractSection, MarketSection
 
 _FUNDING_PERIOD_SECONDS = 8 * 3600
@@ -70,6 +71,12 @@ def problems(sections: Sequence[ContractSection], market: MarketSection) -> list
 def minor_of(minor_units: Mapping[str, int], currency: str) -> int:
     """Minor units per unit of a currency: 100 where nothing is said."""
     return int(minor_units.get(currency, 100))
+
+
+def money_of(scenario: Scenario) -> dict[str, Any]:
+    """The account currency of a scenario and its minor units, as results state them."""
+    currency = scenario.contracts[0].currency
+    return {"currency": currency, "minor_per_unit": minor_of(scenario.market.minor_units, currency)}
 
 
 def _missing(section: ContractSection) -> list[Problem]:
@@ -121,8 +128,7 @@ def _units(contract: Contract, minor_units: Mapping[str, int]) -> list[Problem]:
         if coins != contract.base_lot:
             allowed = f"{_plain(coins)}: lot_size {contract.lot_size:g} x minor units of {contract.base_currency}"
             return [Problem("", f"{key}.base_lot", contract.base_lot, allowed)]
-        return []
-    if kind not in _IN_UNITS:
+    elif kind not in _IN_UNITS:
         return []
     minor = minor_of(minor_units, contract.currency)
     worth = size * minor / tick if kind in INVERSE_KINDS else size * minor * tick
@@ -171,9 +177,9 @@ def overflow(contracts: Sequence[Contract], accounts: int, account_minor: int) -
             product, formula = coins, "max_lots x base_lot x 16"
         if product < OVERFLOW_BOUND:
             continue
-        scales = [("max_lots", contract.max_lots), ("tick_value", contract.tick_value)]
-        if not contract.is_inverse and coins < product:
-            scales.insert(1, ("max_price", contract.max_price))
+        scales = [("max_lots", contract.max_lots)]
+        if KINDS[contract.kind] not in (*_IN_UNITS, SPOT):  # of those the tick value follows from the lot
+            scales += [("max_price", contract.max_price), ("tick_value", contract.tick_value)]
         scale, limit = max(scales, key=lambda item: item[1])
         allowed = (
             f"a smaller scale: {formula} x {len(contracts)} contracts x {accounts} "

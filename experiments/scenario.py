@@ -80,7 +80,7 @@ class Scenario:
         """The scenario with every default written out, as it goes into a manifest."""
         return {
             "market": self.market.model_dump() | {"steps": self.steps},
-            "contracts": [contract.model_dump() for contract in self.contracts],
+            "contracts": [contract.model_dump(exclude_none=True) for contract in self.contracts],
             "world": self.world.model_dump(),
             "margin": self.margin.model_dump(),
             "clearing": self.clearing.model_dump(),

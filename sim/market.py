@@ -467,6 +467,7 @@ class Market(mesa.Model):
             scenario_weight=state.scenario_weight[:scenarios].copy(),
             initial_factor=int(state.initial_factor[0]),
             arrays=self._risk_arrays(row),
+            haircut=state.haircut.copy(),
         )
 
     def _risk_arrays(self, row: int) -> dict[str, np.ndarray]:

@@ -213,9 +213,9 @@ def inverse_price(option: Any, forward: Numbers, strike: Numbers, years: Numbers
 def inverse_greeks(option: Any, forward: Numbers, strike: Numbers, years: Numbers, volatility: Numbers) -> Greeks:
     """Premium in coin and its greeks.
 
-    ``delta`` is in coin: what the position gains in coin per relative rise of the forward, ``F dc/dF = N(d1) - c``
-    for a call of premium c, the size in coin of the future that hedges it. ``gamma`` is its change with the forward,
-    ``vega`` and ``theta`` are in coin, ``rho`` is zero: coin is not discounted.
+    ``delta`` is in coin: what the position gains in coin per relative rise of the forward, ``F dc/dF = N(d1) - c`` for
+    a call of premium c, which is the size in coin of the future that hedges it. ``gamma`` is its change with the
+    forward, ``vega`` and ``theta`` are in coin, ``rho`` is zero: coin is not discounted.
     """
     g = black76_greeks(option, forward, strike, years, volatility)
     f = np.asarray(forward, np.float64)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from experiments import build, jobs, run
+from experiments.contract_terms import money_of
 from experiments.engines import engine
 from experiments.regimes import resolve
 from experiments.scenario import Scenario
@@ -221,7 +222,7 @@ def summary(comparison: Comparison, runs: Sequence[Mapping[str, Any]]) -> dict[s
             "placebo_identical": _identical(arms[baseline], placebo) if placebo else None,
             "shown_seed": comparison.seeds[0],
             "dates": scenario.dates,
-            "money": {"currency": scenario.contracts[0].currency, "minor_per_unit": 100},
+            "money": money_of(scenario),
             "complete": True,
         }
     )

@@ -4,9 +4,9 @@ With one maintenance rate m for all accounts of a contract, a long is under main
 ``(cost - cash) / (lots x tick_value)`` exceeds ``mark x (1 - m)``: the order of bankruptcy prices survives every change
 of m and of the mark, so buckets need maintenance only when an account's own cash or position changes. An inverse
 position is bankrupt at ``lots x tick_value / (cash - cost)``; a long is under maintenance iff that exceeds
-``mark / (1 + m)``. The index does not serve accounts that hold several contracts or other currencies in one pocket,
-nor those that owe (all stand in ``multi_accounts``), nor rules whose rate differs between accounts
-(``M_INDEX_VALID`` = 0: every account is scanned).
+``mark / (1 + m)``. The index does not serve accounts that hold several contracts or other currencies in one pocket, nor
+those that owe (all stand in ``multi_accounts``), nor rules whose rate differs between accounts (``M_INDEX_VALID`` = 0:
+every account is scanned).
 """
 
 from __future__ import annotations

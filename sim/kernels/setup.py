@@ -154,7 +154,7 @@ def settle_all(state):
 
 @kernel()
 def _margin_to_pocket(state, account, contract):
-    """What a position takes of its cash when pockets are split: initial margin, and a short option's value."""
+    """What a position takes of the cash when pockets are split: initial margin, and a short option's value."""
     lots = state.positions[account, contract].lots
     if lots == 0:
         return np.int64(0)

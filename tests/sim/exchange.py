@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import margin
-from sim.contracts import Contract, ContractTable, contract_records
+from sim.contracts import Contract, ContractTable, contract_records, currencies_of, exchange_rules
 from sim.kernels import book, clearing, ledger, marks, messages, setup, step
 from sim.kernels import state as s
 from sim.keyed import stream
@@ -42,7 +42,11 @@ class Exchange:
         made = list(contracts) if contracts else [contract("a")]
         self.traders = traders
         self.table = ContractTable.of(made, 60.0, 1440)
-        self.state = state = s.allocate(traders=traders, contracts=len(made), steps=8, pool=64, tape=64)
+        self.currencies = currencies_of(made)
+        self.state = state = s.allocate(
+            traders=traders, contracts=len(made), currencies=len(self.currencies), steps=8, pool=64, tape=64
+        )
+        state.exchange[:] = exchange_rules(made, 100)
         state.contracts[:] = contract_records(made, 0.5)
         meta = state.meta
         meta[s.M_STEP], meta[s.M_SEED], meta[s.M_RECORD_REFUSALS] = 1, 7, 1
@@ -58,6 +62,7 @@ class Exchange:
             for name in ("mark", "mid", "ema", "index"):
                 quote[name] = terms.initial_price * s.SUBTICKS
             setup.scale_bucket(state, c, 4096)
+        marks.set_conversions(state)
         self.model = margin.create(regime, {"initial": 1 / 8, "maintenance": 1 / 16})
         meta[s.M_LAYOUT] = s.ISOLATED if self.model.layout == "isolated" else s.CROSS
         meta[s.M_INDEX_VALID] = bool(self.model.index_valid)
@@ -82,14 +87,14 @@ class Exchange:
         self.state.rate_maintenance[:] = self.state.rate_maintenance[row]
         self.state.scenario_pnl[:] = self.state.scenario_pnl[row]
 
-    def deposit(self, account: int, amount: int) -> None:
-        ledger.deposit(self.state, account, amount)
+    def deposit(self, account: int, amount: int, currency: int = 0) -> None:
+        ledger.deposit_in(self.state, account, currency, amount)
 
     def lots(self, account: int, c: int = 0) -> int:
         return int(self.state.positions["lots"][account, c])
 
-    def wallet(self, account: int) -> int:
-        return int(self.state.wallets[account, 0])
+    def wallet(self, account: int, currency: int = 0) -> int:
+        return int(self.state.wallets[account, currency])
 
     def pocket(self, account: int, c: int = 0) -> int:
         return int(self.state.positions["pocket"][account, c])
