@@ -9,6 +9,7 @@ be that of a market whose book is swept in every step.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,19 +24,19 @@ STEPS_BY_STEP = 1_500
 MESA_STEPS = {1_000: 300, 10_000: 30, 100_000: 3}
 
 
-def _market(traders: int) -> Market:
+def market_of(traders: int, changes: Sequence[str] = ()) -> Market:
     """The scenario with so many leveraged traders, beside its other traders."""
     from agents.leveraged import TrendFollowerParams
     from experiments import build, scenario
 
     attention = TrendFollowerParams().attention * min(1.0, TRADERS[0] / traders)
-    changes = [f"populations.leveraged.count={traders}", f"populations.leveraged.attention={attention}"]
-    return build.market(scenario.load(SCENARIO, changes), seed=1)
+    counts = [f"populations.leveraged.count={traders}", f"populations.leveraged.attention={attention}"]
+    return build.market(scenario.load(SCENARIO, [*counts, *changes]), seed=1)
 
 
 def _by_step(traders: int) -> Work:
     def work() -> tuple[float, float]:
-        market = _market(traders)
+        market = market_of(traders)
         steps = min(STEPS_BY_STEP, market.config.steps)
         start = time.perf_counter()
         for _ in range(steps):
@@ -47,7 +48,7 @@ def _by_step(traders: int) -> Work:
 
 def _by_advance(traders: int) -> Work:
     def work() -> tuple[float, float]:
-        market = _market(traders)
+        market = market_of(traders)
         steps = market.config.steps
         start = time.perf_counter()
         market.advance(steps)
@@ -59,7 +60,7 @@ def _by_advance(traders: int) -> Work:
 def _plain_mesa(traders: int) -> Work:
     from experiments.bench.plain_mesa import PlainMarket, Rule
 
-    path = _market(TRADERS[0]).state.value[:, 0].tolist()
+    path = market_of(TRADERS[0]).state.value[:, 0].tolist()
     market = PlainMarket(path, traders, Rule())
     steps = MESA_STEPS[traders]
 

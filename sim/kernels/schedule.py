@@ -43,6 +43,24 @@ RATE_BITS = 62
 
 
 @kernel()
+def tier_of(table, contract, value):
+    """Row of the tier in which a value lies. Counting all floors below it costs less than leaving a loop early."""
+    tier = np.int64(1)
+    for row in range(2, table[contract, 0, S_TIERS] + 1):
+        tier += np.int64(value > table[contract, row, T_FLOOR])
+    return tier
+
+
+@kernel()
+def tier_charge(table, contract, tier, which, value):
+    """Charge of a value that lies in a tier (see :func:`scheduled`)."""
+    shift = which * PER_CHARGE
+    beyond = value - table[contract, tier, T_ANCHOR + shift]
+    part = -mul_shift_floor(-beyond, table[contract, tier, T_RATE + shift], RATE_BITS)
+    return table[contract, tier, T_BASE + shift] + part
+
+
+@kernel()
 def scheduled(table, contract, which, lots, value):
     """Charge of one position under a schedule that is not flat, rounded up.
 
@@ -56,14 +74,9 @@ def scheduled(table, contract, which, lots, value):
     Returns:
         int64, minor units.
     """
-    shift = which * PER_CHARGE
     if table[contract, 0, S_KIND] == TIERS:
-        tier, last = 1, table[contract, 0, S_TIERS]
-        while tier < last and value > table[contract, tier + 1, T_FLOOR]:
-            tier += 1
-        beyond = value - table[contract, tier, T_ANCHOR + shift]
-        part = -mul_shift_floor(-beyond, table[contract, tier, T_RATE + shift], RATE_BITS)
-        return table[contract, tier, T_BASE + shift] + part
+        return tier_charge(table, contract, tier_of(table, contract, value), which, value)
+    shift = which * PER_CHARGE
     size = lots if table[contract, 0, S_LOTS] != 0 else value
     above = max(size - table[contract, 0, S_LIMIT], np.int64(0))
     step = table[contract, 0, S_STEP]

@@ -76,7 +76,7 @@ def test_a_size_haircut_follows_drifts_weight(amount: int, cut: float, factor: f
     units = np.array([0, round(cut * ONE)]), np.array([0, round(factor * ONE)])
     found = margin_equity(account([[0, amount]], [ONE, ONE]), *units)[0]
     weight = min(1.0 - cut, 1.1 / (1.0 + units[1][1] / ONE * sqrt(amount / 100.0)) if units[1][1] else 1.0)
-    assert found == pytest.approx(amount * weight, rel=1e-8, abs=2)
+    assert found == pytest.approx(amount * weight, abs=2 + amount * 1e-9)
 
 
 def test_worked_by_hand() -> None:
