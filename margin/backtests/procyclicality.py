@@ -94,9 +94,10 @@ def tail_index(alpha: float, beta: float) -> float:
         raise ConfigError.of("alpha, beta", f"{alpha}, {beta}", "parameters of a stationary process")
 
     # Gauss-Legendre nodes wide enough for the moments asked for: the integrand of moment kappa peaks near sqrt(kappa)
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+
     def log_moment(kappa: float) -> float:
         top = math.sqrt(kappa) + 14.0
-        nodes, weights = np.polynomial.legendre.leggauss(400)
         z = 0.5 * top * (nodes + 1.0)
         with np.errstate(divide="ignore"):
             exponent = 0.5 * kappa * np.log(alpha * z * z + beta) - 0.5 * z * z
