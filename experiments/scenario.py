@@ -155,8 +155,12 @@ def parse(
     Raises:
         ConfigError: with every problem.
     """
+    from experiments import regimes
+
     reader = _Reader(raw, file, folder)
+    before = regimes.own(raw)
     reader.overridden = overrides.apply(raw, assignments, reader.problems)
+    regimes.follow_switch(raw, *before, reader.overridden)
     scenario = reader.scenario(name)
     if scenario is None:
         raise ConfigError(reader.problems)
