@@ -24,6 +24,7 @@ from margin.kernels.columns import (
     P_VARIANCE,
     S_INITIAL,
     S_MAINTENANCE,
+    S_STARTED,
     S_VARIANCE,
 )
 from margin.kernels.publish import publish as _publish_kernel
@@ -34,6 +35,7 @@ from margin.parameters import Parameters, config_error
 from margin.rates import (
     FixedRateParameters,
     VolatilityParameters,
+    feed,
     publish_rates,
     resolved,
     window_cells,
@@ -151,6 +153,9 @@ class Rule:
         """Risk parameters of the step being computed, and the memory after it."""
         params, memory = state["params"], state["state"].copy()
         window = state["window"].copy() if "window" in state else None
+        history = getattr(market, "history", ())
+        if window is not None and memory[0, S_STARTED] == 0.0 and len(history):
+            feed(params, memory, window, history)  # the returns that a portfolio file gives
         publish_rates(params, memory, int(market.step), np.asarray(market.mark), window)
         risk = RiskParameters(
             rate_initial=memory[:, S_INITIAL].astype(np.int64),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import margin
 from margin.backtests.models import RateModel, Setting, calculated
 from margin.historical import normal_multiple, tail_place
 from margin.kernels.historical import replace_sorted
+from margin.portfolio import Portfolio
 from sim.errors import ConfigError
 from sim.kernels.state import RATE_ONE
 from tests.margin import markets
@@ -145,3 +148,24 @@ def test_calibrated_starts() -> None:
     assert by_window == margin.presets()["hs"].params["initial_volatility"]
     filtered = margin.create("fhs", {"calibrate": series}).parameters["initial_volatility"]
     assert filtered == margin.presets()["fhs"].params["initial_volatility"]
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "initial", "maintenance"),
+    [("hs", 0.0193, 96.50, 48.25), ("dynamic_buffer_level", 0.0392571, 196.29, 98.14)],
+)
+def test_worked_examples_of_the_docs(
+    project_root: Path, name: str, rate: float, initial: float, maintenance: float
+) -> None:
+    text = (project_root / "docs" / "portfolios" / f"{name}.toml").read_text(encoding="utf-8")
+    page = "volatility" if name == "hs" else "procyclicality"
+    shown = (project_root / "docs" / "regimes" / f"{page}.md").read_text(encoding="utf-8")
+    assert text.split("\n\n[[underlyings]]")[0].partition("\n")[2] in shown
+    file = Portfolio(**tomllib.loads(text))
+    assert file.regime is not None
+    snapshot, model = file.snapshot(), margin.create(file.regime, file.params)
+    risk, _ = model.publish(snapshot.market, model.init(snapshot.contracts))  # type: ignore[arg-type]
+    required = model.requirement(snapshot.portfolio, risk)
+    assert risk.rate_initial[0] / RATE_ONE == pytest.approx(rate, abs=5e-8)
+    assert required.initial[0] / snapshot.minor == pytest.approx(initial, abs=0.005)
+    assert required.maintenance[0] / snapshot.minor == pytest.approx(maintenance, abs=0.005)
