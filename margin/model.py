@@ -153,7 +153,7 @@ class Rule:
         """Risk parameters of the step being computed, and the memory after it."""
         params, memory = state["params"], state["state"].copy()
         window = state["window"].copy() if "window" in state else None
-        history = getattr(market, "history", ())
+        history: np.ndarray = getattr(market, "history", np.zeros((0, 0)))
         if window is not None and memory[0, S_STARTED] == 0.0 and len(history):
             feed(params, memory, window, history)  # the returns that a portfolio file gives
         publish_rates(params, memory, int(market.step), np.asarray(market.mark), window)
