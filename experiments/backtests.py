@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from margin.backtest import Backtest
 
 
+_WIDTH = 120  # a table that is cut tells nothing; a narrow terminal wraps it
+
+
 def command(
     prices: str, models: Sequence[str], overlays: Sequence[str], *, decay: str, window: str, confidence: str,
     horizon: str, scaling: str, side: str, start: str | None, end: str | None, column: str, date_format: str | None,
@@ -116,6 +119,7 @@ def _print(test: Backtest) -> None:
     result = test.as_dict()
     where, window, setting = result["prices"], result["window"], result["setting"]
     console = Console(soft_wrap=True, highlight=False)
+    console.width = max(console.width, _WIDTH)
     console.print(
         f"{where['source']}, column {where['column']}: {window['returns']} returns, {window['first']} to "
         f"{window['last']}; one unit {setting['side'].replace('both', 'long or short')}, "

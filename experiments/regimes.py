@@ -34,6 +34,42 @@ def shared(regime: str, params: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in params.items() if key in known}
 
 
+def own(raw: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The regime that a parsed file names, and the parameters it gives to it."""
+    table = raw.get("margin")
+    found = table if isinstance(table, Mapping) else {}
+    params = found.get("params")
+    return found.get("regime", "static"), dict(params) if isinstance(params, Mapping) else {}
+
+
+def follow_switch(raw: Mapping[str, Any], regime: Any, params: Mapping[str, Any], overridden: Iterable[str]) -> None:
+    """After ``--set margin.regime=NAME``, let ``[margin.params]`` be what the file says for that regime.
+
+    The file wrote it for the regime that it names itself; the new one gets its ``[margin.regimes.NAME]``, or those
+    parameters that it knows too, as it would in a comparison. Parameters that were assigned stay.
+
+    Args:
+        raw: the parsed file after the assignments, changed in place.
+        regime: that the file names.
+        params: that the file gives to it.
+        overridden: the dotted keys that were assigned.
+    """
+    table = raw.get("margin")
+    if not isinstance(table, dict) or "margin.regime" not in overridden or "margin.params" in overridden:
+        return
+    chosen, others = table.get("regime"), table.get("regimes", {})
+    if chosen == regime or chosen not in margin.regimes() or not isinstance(others, dict):
+        return
+    entry = others.get(chosen)
+    if isinstance(entry, Mapping) and "regime" in entry:
+        return
+    kept = dict(entry) if isinstance(entry, Mapping) else shared(str(chosen), params)
+    assigned = {key: table["params"][key] for key in table.get("params", {}) if f"margin.params.{key}" in overridden}
+    table["params"] = kept | assigned
+    table["regimes"] = {label: given for label, given in others.items() if label != chosen}
+    table["regimes"].setdefault(regime, dict(params))
+
+
 def make(scenario: Scenario, label: str) -> MarginModel:
     """The margin model of a label.
 

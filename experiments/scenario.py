@@ -155,32 +155,16 @@ def parse(
     Raises:
         ConfigError: with every problem.
     """
+    from experiments import regimes
+
     reader = _Reader(raw, file, folder)
+    before = regimes.own(raw)
     reader.overridden = overrides.apply(raw, assignments, reader.problems)
-    if "margin.regime" in reader.overridden:
-        _shared_parameters(raw["margin"], reader.overridden)
+    regimes.follow_switch(raw, *before, reader.overridden)
     scenario = reader.scenario(name)
     if scenario is None:
         raise ConfigError(reader.problems)
     return scenario
-
-
-def _shared_parameters(margin: dict[str, Any], overridden: set[str]) -> None:
-    """Of the file's parameters, keep those that a regime set by ``--set`` knows too, as ``--margin`` does."""
-    from experiments import regimes
-
-    params = margin.get("params")
-    if not isinstance(params, dict) or "margin.params" in overridden:
-        return
-    try:
-        known = regimes.shared(margin["regime"], params)
-    except ConfigError:
-        return  # there is no such regime: told with the other problems
-    margin["params"] = {
-        key: value
-        for key, value in params.items()
-        if key in known or any(name.startswith(f"margin.params.{key}") for name in overridden)
-    }
 
 
 def with_changes(scenario: Scenario, **changes: Any) -> Scenario:

@@ -44,38 +44,15 @@ from margin.backtests.procyclicality import (
     tail_index,
     volatility_of_margin,
 )
+from margin.backtests.series import Series, load_prices
 from margin.backtests.tails import horizon_losses
 from margin.historical import normal_multiple
 from sim.errors import ConfigError
-from sim.world import HistoricalWorld, load_series
+
+__all__ = ["Backtest", "Measured", "Series", "backtest", "expand", "forecast_scores", "load_prices"]
 
 DAYS = (1, 5, 30)
 OBJECTIVES = ("mean_margin", "peak_to_trough", "exceedance_rate")
-_ANY_GAP = 100 * 366  # calendar days: a backtest goes row by row
-
-
-@dataclass(frozen=True)
-class Series:
-    """A price series.
-
-    Attributes:
-        source: file or data set.
-        column: price column.
-        sha256: hash of the source's bytes.
-        dates: ISO dates, strictly increasing.
-        prices: float64[n], positive.
-    """
-
-    source: str
-    column: str
-    sha256: str
-    dates: tuple[str, ...]
-    prices: np.ndarray
-
-    @property
-    def returns(self) -> np.ndarray:
-        """Log returns, float64[n - 1]; element i ends on ``dates[i + 1]``."""
-        return np.diff(np.log(self.prices))
 
 
 @dataclass(frozen=True)
@@ -157,28 +134,6 @@ def _fitted_on(test: Backtest) -> str:
     if test.setting.refit:
         return f"returns to {first}, and again every {test.setting.refit} returns on all returns so far"
     return f"returns to {first}, once"
-
-
-def load_prices(source: str, column: str = "close", date_format: str | None = None) -> Series:
-    """Read a price series.
-
-    Args:
-        source: ``arch:sp500``, ``arch:nasdaq``, or a CSV or Parquet file with a ``date`` column.
-        column: price column.
-        date_format: of the file's dates, as ``strptime`` reads it; ISO dates if left out.
-
-    Raises:
-        ConfigError: the file cannot be read, or its dates or prices are missing, malformed or out of order.
-    """
-    where = {"dataset": source} if source.startswith("arch:") else {"path": source}
-    config = HistoricalWorld(**where, columns=column, date_format=date_format, max_gap_days=_ANY_GAP)  # type: ignore[arg-type]
-    try:
-        prices, described = load_series(config, ["PRICES"])
-    except ConfigError as error:
-        keys = {"world.path": "PRICES", "world.dataset": "PRICES", "column": "--column"}
-        one = error.problems[0]  # the first bad line; the others are seen once it is mended
-        raise ConfigError(replace(one, key=keys.get(one.key, one.key))) from error
-    return Series(source, column, described[0].sha256, prices[0].dates, prices[0].close)
 
 
 def expand(

@@ -28,6 +28,7 @@ from margin.kernels.columns import (
     S_ANCHOR,
     S_INITIAL,
     S_MAINTENANCE,
+    S_STARTED,
     S_VARIANCE,
 )
 from margin.kernels.open_interest import publish as _open_interest_kernel
@@ -40,6 +41,7 @@ from margin.parameters import Parameters, config_error
 from margin.rates import (
     FixedRateParameters,
     VolatilityParameters,
+    feed,
     publish_rates,
     resolved,
     window_cells,
@@ -234,6 +236,9 @@ class Rule:
         window = state["window"].copy() if "window" in state else None
         if isinstance(self.params, ForecastParameters):
             start_from_forecast(params, memory, market)
+        history: np.ndarray = getattr(market, "history", np.zeros((0, 0)))
+        if window is not None and memory[0, S_STARTED] == 0.0 and len(history):
+            feed(params, memory, window, history)  # the returns that a portfolio file gives
         publish_rates(params, memory, int(market.step), np.asarray(market.mark), window)
         if isinstance(self.params, OpenInterestParameters):
             memory[:, S_INITIAL] = initial_rates(params, market, state["tick_value"], state["inverse"])

@@ -170,7 +170,7 @@ def level_buffered(
         buffer: b, such as 0.25.
     """
     gap = exhausted - whole
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         part = np.clip((exhausted - rate) / gap, 0.0, 1.0)
     return rate * (1.0 + buffer * np.where(gap > 0.0, part, np.where(rate < exhausted, 1.0, 0.0)))
 

@@ -323,6 +323,21 @@ def _write_garch(
     table[:, P_OMEGA], table[:, P_ALPHA], table[:, P_BETA] = omega, alpha, beta
 
 
+def feed(params: np.ndarray, memory: np.ndarray, windows: np.ndarray, history: np.ndarray) -> None:
+    """Feed past returns to a rule that has not published yet, as if they had been sampled.
+
+    Args:
+        params: float64[C, K], columns of :mod:`margin.kernels.columns`.
+        memory: float64[C, K], mutated.
+        windows: float64[C, cells], mutated.
+        history: float64[n, C], log returns, oldest first.
+    """
+    for changes in np.asarray(history, float):
+        for row, own, window, change in zip(params, memory, windows, changes.tolist(), strict=True):
+            observe_window(row, own, window, change)
+        observe(params, memory, memory[:, S_LOG_MARK] + changes)
+
+
 def publish_rates(
     params: np.ndarray, memory: np.ndarray, step: int, mark: np.ndarray, windows: np.ndarray | None = None
 ) -> None:

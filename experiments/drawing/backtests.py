@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from margin.backtest import Backtest, Measured
 
 _MOST_LINES = 5
+_MOST_NAMES = 16  # of more models those on the frontier that keep their promise are named, where there is room
 
 
 def figures(test: Backtest, folder: Path) -> list[FigureFile]:
@@ -49,7 +50,13 @@ def frontier(test: Backtest, folder: Path) -> FigureFile:
     axes.set_xlabel("mean margin, % of value (cost)")
     axes.set_ylabel("largest margin over smallest (procyclicality)")
     figure.draw_without_rendering()
-    _label(axes, [(one.model.name, 100.0 * one.figures["mean_margin"], one.figures["peak_to_trough"]) for one in shown])
+    crowded = len(shown) > _MOST_NAMES
+    named = [one for one in shown if one.model.name in on_it and _keeps(test, one)] if crowded else shown
+    _label(
+        axes,
+        [(one.model.name, 100.0 * one.figures["mean_margin"], one.figures["peak_to_trough"]) for one in named],
+        crowded,
+    )
     _explain_signs(axes)
     keeping = [one for one in shown if _keeps(test, one)]
     promise = f"the promised {100.0 * test.setting.promised:g} %"
@@ -58,6 +65,7 @@ def frontier(test: Backtest, folder: Path) -> FigureFile:
         steady = min(keeping, key=lambda one: one.figures["peak_to_trough"]).model.name
         told = f"cheapest {cheap}, steadiest {steady}" if cheap != steady else f"cheapest and steadiest {cheap}"
         title = f"{len(keeping)} of {len(shown)} models keep exceedances to {promise}: {told}"
+        title = title if len(shown) > 1 else f"{cheap} keeps exceedances to {promise}"
     else:
         title = f"No model keeps exceedances to {promise}"
     alt = "; ".join(
@@ -122,15 +130,16 @@ def _plain_ticks(axes: Axes, values: list[float]) -> None:
     axes.minorticks_off()
 
 
-def _label(axes: Axes, points: list[tuple[str, float, float]]) -> None:
-    """Name each point beside it, on the side with room, without covering points or names already there."""
+def _label(axes: Axes, points: list[tuple[str, float, float]], crowded: bool) -> None:
+    """Name each point beside it, on the side with room; in a crowd leave names out that would cover something."""
     from matplotlib.transforms import Bbox
 
     figure = axes.figure
     renderer = figure.canvas.get_renderer()  # type: ignore[union-attr, attr-defined]
+    drawn = [axes.transData.transform(np.asarray(line.get_xydata())[0]) for line in axes.get_lines()]
     at = [axes.transData.transform((x, y)) for _, x, y in points]
     scale = figure.dpi / 72.0
-    taken = [Bbox.from_bounds(px - 6 * scale, py - 6 * scale, 12 * scale, 12 * scale) for px, py in at]
+    taken = [Bbox.from_bounds(px - 6 * scale, py - 6 * scale, 12 * scale, 12 * scale) for px, py in drawn]
     frame = axes.get_window_extent(renderer)
     offsets = [(9, 0, "left"), (-9, 0, "right"), (0, 12, "center"), (0, -12, "center"), (9, 11, "left"),
                (9, -11, "left"), (-9, 11, "right"), (-9, -11, "right"), (12, 22, "left"), (12, -22, "left"),
@@ -154,7 +163,10 @@ def _label(axes: Axes, points: list[tuple[str, float, float]]) -> None:
                 text.remove()
             if least <= 0.0:
                 break
-        taken.append(kept)
+        if crowded and least > 0.0 and best is not None:
+            best.remove()
+        else:
+            taken.append(kept)
 
 
 def _overlap(a, b) -> float:  # type: ignore[no-untyped-def]

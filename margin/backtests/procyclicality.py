@@ -7,6 +7,7 @@ models, Bank of England Financial Stability Paper 29: across the cycle (peak to 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +58,13 @@ def ewma_step_response(decay: float, samples: int, ratio: float) -> float:
     return math.sqrt(kept + (1.0 - kept) * ratio * ratio)
 
 
+@lru_cache
+def _nodes() -> tuple[np.ndarray, np.ndarray]:
+    """Of Gauss-Legendre quadrature on [-1, 1]."""
+    return np.polynomial.legendre.leggauss(400)
+
+
+@lru_cache(maxsize=1024)
 def tail_index(alpha: float, beta: float) -> float:
     """Exponent kappa of the tail ``P(X > x) ~ c x^(-kappa)`` of a GARCH(1,1) with normal innovations.
 
@@ -94,9 +102,10 @@ def tail_index(alpha: float, beta: float) -> float:
         raise ConfigError.of("alpha, beta", f"{alpha}, {beta}", "parameters of a stationary process")
 
     # Gauss-Legendre nodes wide enough for the moments asked for: the integrand of moment kappa peaks near sqrt(kappa)
+    nodes, weights = _nodes()
+
     def log_moment(kappa: float) -> float:
         top = math.sqrt(kappa) + 14.0
-        nodes, weights = np.polynomial.legendre.leggauss(400)
         z = 0.5 * top * (nodes + 1.0)
         with np.errstate(divide="ignore"):
             exponent = 0.5 * kappa * np.log(alpha * z * z + beta) - 0.5 * z * z

@@ -173,3 +173,14 @@ def test_regimes_that_the_file_does_not_describe_share_its_rates() -> None:
     assert loaded.regime("dynamic") == ("dynamic", {})
     with pytest.raises(ConfigError, match='did you mean "portfolio"'):
         loaded.regime("portfolo")
+
+
+def test_a_switched_regime_takes_what_the_file_says_for_it() -> None:
+    own = scenario.load("shock")
+    fhs = scenario.load("shock", ["margin.regime=fhs"])
+    assert fhs.margin.params == {} and fhs.regime("fhs") == ("fhs", {})
+    assert fhs.regime("static") == own.regime("static")
+    dynamic = scenario.load("shock", ["margin.regime=dynamic", "margin.params.half_life=1h"])
+    assert dynamic.margin.params == own.margin.regimes["dynamic"] | {"half_life": "1h"}
+    isolated = scenario.load("shock", ["margin.regime=isolated"])
+    assert isolated.regime("isolated") == own.regime("isolated")

@@ -225,26 +225,28 @@ def test_a_shadow_model_publishes_rates_and_leaves_the_grid_alone() -> None:
     assert state.meta[layout.M_SCENARIOS] == 0
 
 
-@pytest.mark.parametrize("name", ["ewma", "overlays", "portfolio"])
+@pytest.mark.parametrize("name", ["ewma", "overlays", "portfolio", "fhs"])
 def test_publishing_again_at_the_same_step_changes_nothing(name: str) -> None:
     contracts = markets.table(2, 86_400, 1)
     regime, params = REGIMES[name]
     model = margin.create(regime, params)
-    state = markets.market(contracts)
+    state = markets.market(contracts, window_cells=model.window_cells(contracts))
     markets.install(state, 0, model, contracts)
     for step in range(5):
         state.quotes["mark"] = contracts.initial_mark + 3000 * step
         markets.publish(state, model, step)
         before = layout.copy_of(state)
         markets.publish(state, model, step)
-        for field in ("model_state", "model_rates", "scenario_pnl"):
+        for field in ("model_state", "model_window", "model_rates", "scenario_pnl"):
             assert np.array_equal(getattr(before, field), getattr(state, field))
 
 
-def test_publication_is_a_function_of_the_state_alone() -> None:
-    contracts = markets.table(2)
-    model = margin.create("dynamic")
-    state = markets.market(contracts)
+@pytest.mark.parametrize("name", ["ewma", "hs", "fhs_overlapping"])
+def test_publication_is_a_function_of_the_state_alone(name: str) -> None:
+    contracts = markets.table(2, 86_400, 1)
+    regime, params = REGIMES[name]
+    model = margin.create(regime, params)
+    state = markets.market(contracts, window_cells=model.window_cells(contracts))
     markets.install(state, 0, model, contracts)
     for step in range(15):
         state.quotes["mark"] = contracts.initial_mark + 37 * step
@@ -255,4 +257,5 @@ def test_publication_is_a_function_of_the_state_alone() -> None:
             one.quotes["mark"] = contracts.initial_mark + (step * step) % 300
             markets.publish(one, model, step)
     assert np.array_equal(state.model_state, twin.model_state)
+    assert np.array_equal(state.model_window, twin.model_window)
     assert state.model_state[0, 0, S_VARIANCE] > 0.0
