@@ -123,7 +123,7 @@ def publish_arrays(params: SpanParameters, contracts: ContractTable, market: Mar
         allowed = "names of contracts: " + ", ".join(contracts.names)
         raise ConfigError.of("margin.params.risk_arrays", unknown, allowed)
     groups = len(contracts.underlyings)
-    terms = Terms.of(contracts, market, dated=len(contracts.names) > groups)
+    terms = Terms.of(contracts, market, dated=len(contracts.names) > groups or params.delivery_days > 0.0)
     scan = price_scan(params, terms, market)
     units, quote = terms.units, terms.minor_per_quote
     members = [np.flatnonzero(contracts.underlying == g) for g in range(groups)]

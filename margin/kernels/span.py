@@ -256,7 +256,7 @@ def _block_risk(
 def span(
     lots, buy, sell, loss_buy, loss_sell, conversion, column, start, lanes, profit, partner, delta, tier, tier_start,
     spread_start, spread_legs, spread_charge, spread_largest, delivery, short_minimum, credit_start, leg_group,
-    leg_ratio, credit_rate, factor, heaviest,
+    leg_ratio, credit_rate, factor, heaviest, in_lanes,
 ):  # fmt: skip
     """Requirements of all accounts: per combined commodity ``max(scan + spreads + delivery - credit, short minimum)``.
 
@@ -289,7 +289,8 @@ def span(
         leg_ratio: int64[L], signed delta per spread.
         credit_rate: int64[K], 2**-32.
         factor: initial over maintenance, 2**-32.
-        heaviest: float64[C], bound on anything of a lot of row k that is added up.
+        heaviest: float64[C], bound on anything of a lot of row k that 64-bit integers add up.
+        in_lanes: float64[C], the same for float64 lanes, which hold a delta times its charge whole.
 
     Returns:
         Initial and maintenance, int64[A] minor units, and int64[A]: 1 where the account is too large for 64 bits, to be
@@ -305,7 +306,7 @@ def span(
     total, month, work = np.empty((scenarios, BLOCK)), np.empty((tiers, BLOCK)), np.empty((3, BLOCK))
     net, price, gross, minimum = np.empty((4, count, BLOCK))
     for begin in range(0, accounts, BLOCK):
-        load_block(lots, begin, column, heaviest, held, bound)
+        load_block(lots, begin, column, in_lanes, held, bound)
         _block_risk(
             held, start, lanes, partner, delta, tier, tier_start, spread_start, spread_legs, spread_charge, delivery,
             short_minimum, credit_start, leg_group, leg_ratio, credit_rate, total, month, work, net, price, gross,
