@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.bench import book, market, startup
+from experiments.bench import book, market, span, startup
 from experiments.bench.calibration import Benchmark, Calibration, Figure, measure, select
 
 QUICK_ROUNDS = 3
@@ -22,7 +22,7 @@ QUICK_ROUNDS = 3
 
 def benchmarks() -> list[Benchmark]:
     """Every benchmark of the project, in the order in which they are reported."""
-    return [*book.benchmarks(), *market.benchmarks(), *startup.benchmarks()]
+    return [*book.benchmarks(), *market.benchmarks(), *span.benchmarks(), *startup.benchmarks()]
 
 
 def line(figure: Figure) -> str:
