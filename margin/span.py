@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from margin.grid_rule import AccountRisk, GridRule, orders_of
-from margin.kernels.span import DELTA_BITS, SPREAD_BITS
+from margin.kernels.span import DELTA_BITS, SPREAD_BITS, lanes_risk
 from margin.kernels.span import span as _span_kernel
 from margin.revaluation import conversion_of, converted
 from margin.span_definition import account_risk
@@ -98,13 +98,20 @@ class Span(GridRule):
         arrays, table = risk.arrays, Table.of(portfolio, risk.arrays)
         column = table.column
         rows = np.ascontiguousarray(table.profit[column])
+        held, *orders = orders_of(portfolio)
+        delta, tier, short_minimum = arrays["delta"][column], arrays["tier"][column], table.short_minimum[column]
+        legs = arrays["spread_legs"].reshape(-1, 2)
+        credit = (arrays["credit_start"], arrays["leg_group"], arrays["leg_ratio"], arrays["credit_rate"])
+        risk_of, bound = np.empty(len(held)), np.empty(len(held))
+        lanes_risk(
+            held, column, table.start, rows.astype(np.float64), PARTNER, delta, tier, arrays["tier_start"],
+            arrays["spread_start"], legs, table.spread_charge, table.delivery, short_minimum, *credit,
+            table.in_lanes[column], risk_of, bound,
+        )  # fmt: skip
         initial, maintenance, left = _span_kernel(
-            *orders_of(portfolio), table.conversion, column, table.start, rows.astype(np.float64), rows, PARTNER,
-            arrays["delta"][column], arrays["tier"][column], arrays["tier_start"], arrays["spread_start"],
-            arrays["spread_legs"].reshape(-1, 2), table.spread_charge, table.spread_largest, table.delivery,
-            table.short_minimum[column], arrays["credit_start"], arrays["leg_group"], arrays["leg_ratio"],
-            arrays["credit_rate"], int(arrays["factor"][0]), table.heaviest[column],
-            table.in_lanes[column],
+            held, *orders, table.conversion, column, table.start, rows, PARTNER, delta, tier, arrays["tier_start"],
+            arrays["spread_start"], legs, table.spread_charge, table.spread_largest, table.delivery, short_minimum,
+            *credit, int(arrays["factor"][0]), table.heaviest[column], risk_of, bound,
         )  # fmt: skip
         return initial, maintenance, left
 

@@ -55,7 +55,8 @@ def _accounts(regime: str, params: dict[str, Any]) -> Work:
     lots = draws.integers(-1000, 1001, (ACCOUNTS, len(table.names)))
     none = [np.zeros_like(lots) for _ in range(5)]
     cash = np.zeros((ACCOUNTS, 1 + len(table.names)), np.int64)
-    view = PortfolioView(table, table.initial_mark.copy(), lots, none[0], cash, *none[1:])
+    cost, buy, sell, loss_buy, loss_sell = none
+    view = PortfolioView(table, table.initial_mark.copy(), lots, cost, cash, buy, sell, loss_buy, loss_sell)
 
     def work() -> tuple[float, float]:
         begin = time.perf_counter()

@@ -176,7 +176,7 @@ def test_compiled_span_is_the_definition_to_the_unit(rich: Desk, data: st.DataOb
 
 
 @settings(max_examples=60, deadline=None)
-@given(lots=portfolios(CONTRACTS, 1), other=portfolios(CONTRACTS, 1), times=st.integers(1, 50))
+@given(lots=portfolios(CONTRACTS, 1), other=portfolios(CONTRACTS, 1), times=st.integers(1, 20))
 def test_scan_risk_is_never_negative_never_above_its_parts_and_homogeneous(
     lots: np.ndarray, other: np.ndarray, times: int
 ) -> None:

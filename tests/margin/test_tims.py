@@ -98,7 +98,7 @@ def test_compiled_tims_is_the_definition_to_the_unit(desk: Desk, data: st.DataOb
 
 
 @settings(max_examples=60, deadline=None)
-@given(lots=portfolios(CONTRACTS, 1), other=portfolios(CONTRACTS, 1), times=st.integers(1, 50))
+@given(lots=portfolios(CONTRACTS, 1), other=portfolios(CONTRACTS, 1), times=st.integers(1, 20))
 def test_tims_is_never_negative_never_above_its_parts_and_homogeneous(
     desk: Desk, lots: np.ndarray, other: np.ndarray, times: int
 ) -> None:
