@@ -10,6 +10,7 @@ import numpy as np
 from margin.model import Rule
 from margin.revaluation import lone_rates
 from sim.contracts import ContractTable
+from sim.errors import KernelError
 from sim.interfaces import MarketView, ModelState, PortfolioView, Requirement, RiskParameters
 from sim.kernels.state import RATE_ONE
 
@@ -130,6 +131,8 @@ class GridRule(Rule):
         initial, maintenance, left = self.compiled(portfolio, risk)
         for account in np.flatnonzero(left):
             found = self.account_risk(portfolio, risk, int(account))
+            if found.initial >= 1 << 63:
+                raise KernelError(f"account {account}: a requirement of {found.initial} minor units is beyond 64 bits")
             initial[account], maintenance[account] = found.initial, found.maintenance
         return Requirement(initial=initial, maintenance=maintenance)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from margin.grid_rule import AccountRisk, GridRule, orders_of
-from margin.kernels.span import SPREAD_BITS
+from margin.kernels.span import DELTA_BITS, SPREAD_BITS, lanes_risk
 from margin.kernels.span import span as _span_kernel
 from margin.revaluation import conversion_of, converted
 from margin.span_definition import account_risk
@@ -39,6 +39,7 @@ class Table:
         spread_largest: int64[G].
         delivery: int64[T].
         heaviest: float64[C], bound on what one lot adds to any sum.
+        in_lanes: float64[C], the same where a delta and its charge are multiplied in float64.
     """
 
     conversion: np.ndarray
@@ -50,6 +51,7 @@ class Table:
     spread_largest: np.ndarray
     delivery: np.ndarray
     heaviest: np.ndarray
+    in_lanes: np.ndarray
 
     @classmethod
     def of(cls, portfolio: PortfolioView, arrays: dict[str, np.ndarray]) -> Table:
@@ -71,13 +73,14 @@ class Table:
             [spread_charge[spread_start[g] : spread_start[g + 1]].max(initial=0) for g in range(groups)], np.int64
         )
         delta = np.abs(arrays["delta"]).astype(np.float64)
-        per_lot = delta * np.maximum(1.0, spread_largest[group]) + delta * delivery[arrays["tier"]]
+        charges = delta * spread_largest[group] + delta * delivery[arrays["tier"]]
         least = np.full(groups, np.inf)
         np.minimum.at(least, arrays["leg_group"], np.abs(arrays["leg_ratio"]).astype(np.float64))
-        heaviest = 4.0 * np.abs(profit).max(axis=1).astype(np.float64) + short_minimum + per_lot
-        heaviest += delta * (1 << SPREAD_BITS) / least[group]
+        heaviest = 4.0 * np.abs(profit).max(axis=1).astype(np.float64) + short_minimum
+        heaviest += delta * (1.0 + (1 << SPREAD_BITS) / least[group]) + charges / (1 << DELTA_BITS)
         return cls(
-            conversion, column, start, profit, short_minimum, spread_charge, spread_largest, delivery, heaviest
+            conversion, column, start, profit, short_minimum, spread_charge, spread_largest, delivery, heaviest,
+            heaviest + charges,
         )  # fmt: skip
 
 
@@ -95,12 +98,20 @@ class Span(GridRule):
         arrays, table = risk.arrays, Table.of(portfolio, risk.arrays)
         column = table.column
         rows = np.ascontiguousarray(table.profit[column])
+        held, *orders = orders_of(portfolio)
+        delta, tier, short_minimum = arrays["delta"][column], arrays["tier"][column], table.short_minimum[column]
+        legs = arrays["spread_legs"].reshape(-1, 2)
+        credit = (arrays["credit_start"], arrays["leg_group"], arrays["leg_ratio"], arrays["credit_rate"])
+        risk_of, bound = np.empty(len(held)), np.empty(len(held))
+        lanes_risk(
+            held, column, table.start, rows.astype(np.float64), PARTNER, delta, tier, arrays["tier_start"],
+            arrays["spread_start"], legs, table.spread_charge, table.delivery, short_minimum, *credit,
+            table.in_lanes[column], risk_of, bound,
+        )  # fmt: skip
         initial, maintenance, left = _span_kernel(
-            *orders_of(portfolio), table.conversion, column, table.start, rows.astype(np.float64), rows, PARTNER,
-            arrays["delta"][column], arrays["tier"][column], arrays["tier_start"], arrays["spread_start"],
-            arrays["spread_legs"].reshape(-1, 2), table.spread_charge, table.spread_largest, table.delivery,
-            table.short_minimum[column], arrays["credit_start"], arrays["leg_group"], arrays["leg_ratio"],
-            arrays["credit_rate"], int(arrays["factor"][0]), table.heaviest[column],
+            held, *orders, table.conversion, column, table.start, rows, PARTNER, delta, tier, arrays["tier_start"],
+            arrays["spread_start"], legs, table.spread_charge, table.spread_largest, table.delivery, short_minimum,
+            *credit, int(arrays["factor"][0]), table.heaviest[column], risk_of, bound,
         )  # fmt: skip
         return initial, maintenance, left
 

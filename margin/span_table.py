@@ -29,7 +29,7 @@ def price_scan(params: SpanParameters, terms: Terms, market: MarketView) -> np.n
     rate = by_name("price_scan_rate", params.price_scan_rate, contracts)
     if params.price_scan_sigmas > 0.0:
         forecast = np.asarray(market.daily_volatility, np.float64)
-        for c in np.flatnonzero(~np.isfinite(forecast)):
+        for c in np.flatnonzero(~np.isfinite(forecast)).tolist():
             allowed = "a daily volatility, which price_scan_sigmas multiplies"
             raise ConfigError.of(f"contracts.{contracts.names[c]}", float(forecast[c]), allowed)
         rate = np.maximum(rate, params.price_scan_sigmas * np.sqrt(params.price_scan_days) * forecast)
@@ -86,7 +86,8 @@ def _months(terms: Terms) -> tuple[np.ndarray, np.ndarray, list[float]]:
     """
     contracts = terms.contracts
     years = np.where(np.isfinite(terms.years), terms.years, 0.0)
-    tier, start, times = np.zeros(len(years), np.int64), [0], []
+    tier, start = np.zeros(len(years), np.int64), [0]
+    times: list[float] = []
     for g in range(len(contracts.underlyings)):
         members = np.flatnonzero(contracts.underlying == g)
         for c in members[np.argsort(years[members], kind="stable")]:
@@ -123,7 +124,7 @@ def publish_arrays(params: SpanParameters, contracts: ContractTable, market: Mar
         allowed = "names of contracts: " + ", ".join(contracts.names)
         raise ConfigError.of("margin.params.risk_arrays", unknown, allowed)
     groups = len(contracts.underlyings)
-    terms = Terms.of(contracts, market, dated=len(contracts.names) > groups)
+    terms = Terms.of(contracts, market, dated=len(contracts.names) > groups or params.delivery_days > 0.0)
     scan = price_scan(params, terms, market)
     units, quote = terms.units, terms.minor_per_quote
     members = [np.flatnonzero(contracts.underlying == g) for g in range(groups)]

@@ -118,7 +118,7 @@ class Tims(GridRule):
                     raise ConfigError.of(f"margin.params.product_groups[{i}].underlyings", name, allowed)
                 product[g] = i
             offset.append(rate_to_units(group.offset))
-        for g in np.flatnonzero(product < 0):
+        for g in np.flatnonzero(product < 0).tolist():
             product[g] = len(offset)
             offset.append(RATE_ONE)
         least = by_name("minimum", params.minimum, contracts) * terms.units * terms.minor_per_quote

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.bench import book, market, requirements, startup
+from experiments.bench import book, market, requirements, span, startup
 from experiments.bench.calibration import Benchmark, Calibration, Figure, measure, select
 
 QUICK_ROUNDS = 3
@@ -22,7 +22,8 @@ QUICK_ROUNDS = 3
 
 def benchmarks() -> list[Benchmark]:
     """Every benchmark of the project, in the order in which they are reported."""
-    return [*book.benchmarks(), *market.benchmarks(), *requirements.benchmarks(), *startup.benchmarks()]
+    margins = [*requirements.benchmarks(), *span.benchmarks()]
+    return [*book.benchmarks(), *market.benchmarks(), *margins, *startup.benchmarks()]
 
 
 def line(figure: Figure) -> str:

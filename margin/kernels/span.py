@@ -253,10 +253,40 @@ def _block_risk(
 
 
 @kernel()
+def lanes_risk(
+    lots, column, start, lanes, partner, delta, tier, tier_start, spread_start, spread_legs, spread_charge, delivery,
+    short_minimum, credit_start, leg_group, leg_ratio, credit_rate, in_lanes, risk, bound,
+):  # fmt: skip
+    """Risk of all accounts' positions in float64 lanes, for :func:`span`.
+
+    A kernel of its own: inside a larger one the compiler loses sight of what it may do for several accounts at once.
+    Arguments are those of :func:`span`, with ``in_lanes`` float64[C], the bound on anything of a lot that is added up
+    when a delta and its charge are multiplied whole. Writes ``risk`` float64[A], fine units, and ``bound`` float64[A]:
+    where that is at most ``EXACT_FLOAT`` the risk is exact.
+    """
+    accounts, scenarios = lots.shape[0], lanes.shape[1]
+    count, tiers = len(start) - 1, tier_start[len(start) - 1]
+    groups, held = np.zeros((6, count), np.int64), np.empty((len(column), BLOCK))
+    total, month, work = np.empty((scenarios, BLOCK)), np.empty((tiers, BLOCK)), np.empty((3, BLOCK))
+    net, price, gross, minimum = np.empty((4, count, BLOCK))
+    block, size = np.empty(BLOCK), np.empty(BLOCK)
+    for begin in range(0, accounts, BLOCK):
+        load_block(lots, begin, column, in_lanes, held, size)
+        _block_risk(
+            held, start, lanes, partner, delta, tier, tier_start, spread_start, spread_legs, spread_charge, delivery,
+            short_minimum, credit_start, leg_group, leg_ratio, credit_rate, total, month, work, net, price, gross,
+            minimum, groups, block,
+        )  # fmt: skip
+        for i in range(min(BLOCK, accounts - begin)):
+            risk[begin + i] = block[i]
+            bound[begin + i] = size[i]
+
+
+@kernel()
 def span(
-    lots, buy, sell, loss_buy, loss_sell, conversion, column, start, lanes, profit, partner, delta, tier, tier_start,
+    lots, buy, sell, loss_buy, loss_sell, conversion, column, start, profit, partner, delta, tier, tier_start,
     spread_start, spread_legs, spread_charge, spread_largest, delivery, short_minimum, credit_start, leg_group,
-    leg_ratio, credit_rate, factor, heaviest,
+    leg_ratio, credit_rate, factor, heaviest, risk, bound,
 ):  # fmt: skip
     """Requirements of all accounts: per combined commodity ``max(scan + spreads + delivery - credit, short minimum)``.
 
@@ -272,8 +302,7 @@ def span(
         conversion: int64[C], account currency per settlement currency, 2**-32.
         column: int64[C], contract of row k.
         start: int64[G + 1].
-        lanes: float64[C, S], profit of 2**10 lots of row k, minor units of the account currency.
-        profit: int64[C, S], the same as ``lanes``.
+        profit: int64[C, S], profit of 2**10 lots of row k, minor units of the account currency.
         partner: int64[S], the scenario that differs only in the sign of its volatility move.
         delta: int64[C], composite delta of a lot of row k in 2**-16 of the commodity's reference lot.
         tier: int64[C], month of row k.
@@ -289,47 +318,39 @@ def span(
         leg_ratio: int64[L], signed delta per spread.
         credit_rate: int64[K], 2**-32.
         factor: initial over maintenance, 2**-32.
-        heaviest: float64[C], bound on anything of a lot of row k that is added up.
+        heaviest: float64[C], bound on anything of a lot of row k that 64-bit integers add up.
+        risk: float64[A], of :func:`lanes_risk`.
+        bound: float64[A], of :func:`lanes_risk`.
 
     Returns:
         Initial and maintenance, int64[A] minor units, and int64[A]: 1 where the account is too large for 64 bits, to be
         computed by the caller.
     """
-    accounts, scenarios = lots.shape[0], lanes.shape[1]
+    accounts, scenarios = lots.shape[0], profit.shape[1]
     count, tiers = len(start) - 1, tier_start[len(start) - 1]
     initial = np.empty(accounts, np.int64)
     maintenance = np.empty(accounts, np.int64)
     left = np.zeros(accounts, np.int64)
     loss, tier_delta, groups = np.empty(scenarios, np.int64), np.empty(tiers, np.int64), np.zeros((6, count), np.int64)
-    held, bound, risk = np.empty((len(column), BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
-    total, month, work = np.empty((scenarios, BLOCK)), np.empty((tiers, BLOCK)), np.empty((3, BLOCK))
-    net, price, gross, minimum = np.empty((4, count, BLOCK))
-    for begin in range(0, accounts, BLOCK):
-        load_block(lots, begin, column, heaviest, held, bound)
-        _block_risk(
-            held, start, lanes, partner, delta, tier, tier_start, spread_start, spread_legs, spread_charge, delivery,
-            short_minimum, credit_start, leg_group, leg_ratio, credit_rate, total, month, work, net, price, gross,
-            minimum, groups, risk,
-        )  # fmt: skip
-        for a in range(begin, min(begin + BLOCK, accounts)):
-            ordered = has_orders(buy, sell, a)
-            if not ordered and bound[a - begin] <= EXACT_FLOAT:
-                maintenance[a] = in_minor(np.int64(risk[a - begin]))
-                initial[a] = mul_rate(maintenance[a], factor)
-                continue
-            if size_of(lots, buy, sell, a, column, heaviest) > EXACT_INTEGER:
-                left[a] = 1
-                continue
-            for which in range(2):
-                found = _risk(
-                    lots, buy, sell, a, which == 1, column, start, profit, partner, delta, tier, tier_start,
-                    spread_start, spread_legs, spread_charge, spread_largest, delivery, short_minimum, credit_start,
-                    leg_group, leg_ratio, credit_rate, loss, tier_delta, groups,
-                )  # fmt: skip
-                if which == 0:
-                    maintenance[a] = in_minor(found)
-                else:
-                    initial[a] = mul_rate(in_minor(found), factor)
-            if ordered:
-                initial[a] += own_loss(loss_buy, loss_sell, a, conversion)
+    for a in range(accounts):
+        ordered = has_orders(buy, sell, a)
+        if not ordered and bound[a] <= EXACT_FLOAT:
+            maintenance[a] = in_minor(np.int64(risk[a]))
+            initial[a] = mul_rate(maintenance[a], factor)
+            continue
+        if size_of(lots, buy, sell, a, column, heaviest) > EXACT_INTEGER:
+            left[a] = 1
+            continue
+        for which in range(2):
+            found = _risk(
+                lots, buy, sell, a, which == 1, column, start, profit, partner, delta, tier, tier_start,
+                spread_start, spread_legs, spread_charge, spread_largest, delivery, short_minimum, credit_start,
+                leg_group, leg_ratio, credit_rate, loss, tier_delta, groups,
+            )  # fmt: skip
+            if which == 0:
+                maintenance[a] = in_minor(found)
+            else:
+                initial[a] = mul_rate(in_minor(found), factor)
+        if ordered:
+            initial[a] += own_loss(loss_buy, loss_sell, a, conversion)
     return initial, maintenance, left

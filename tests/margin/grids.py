@@ -96,7 +96,7 @@ class Desk:
 def portfolios(contracts: int, accounts: int = 3, largest: int = 1000) -> st.SearchStrategy[np.ndarray]:
     """Positions, int64[A, C]: sparse, small, and now and then so large that float64 lanes are not exact."""
     lots = st.one_of(
-        st.just(0), st.integers(-largest, largest), st.integers(-largest, largest).map(lambda n: n * 10**6)
+        st.just(0), st.integers(-largest, largest), st.integers(-largest, largest).map(lambda n: n * 10**3)
     )
     row = st.lists(lots, min_size=contracts, max_size=contracts)
     return st.lists(row, min_size=1, max_size=accounts).map(lambda rows: np.array(rows, np.int64))
