@@ -158,6 +158,6 @@ class DeribitPM(Rule):
                     ordered.append(sum(parts.values()))
                 else:
                     held.append(parts)
-                    table.append(by.total_loss(loss, weight))
+                    table.append(by.total_loss(loss))
         names = [shock.name for shock in self.shocks]
         return by.assembled(held, ordered, int(risk.initial_factor), [{}] * len(held), book.own, table, names)
