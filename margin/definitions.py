@@ -136,7 +136,6 @@ def assembled(
     )
 
 
-def total_loss(loss: list[list[int]], weight: Sequence[int] | None = None) -> list[int]:
-    """Loss per scenario over all underlyings, as far as it counts."""
-    shares = [1 << 32] * len(loss[0]) if weight is None else weight
-    return [part(sum(column), share) for column, share in zip(zip(*loss, strict=True), shares, strict=True)]
+def total_loss(loss: list[list[int]]) -> list[int]:
+    """Loss per scenario over all underlyings, before its weight."""
+    return [sum(column) for column in zip(*loss, strict=True)]

@@ -10,6 +10,8 @@ Sources stand in the preset.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from pydantic import Field, model_validator
 
@@ -52,6 +54,9 @@ class DeribitParameters(VolatilityShockParameters):
         le=1.0, description="relative distance of strike and index within which that part falls linearly to 0"
     )
     initial_factor: float = Field(ge=1.0, le=1e6, description="initial over maintenance margin")
+    valuation: Literal["quote", "coin"] = Field(
+        "quote", description="of an account kept in the coin: gains in quote currency at the present price, or in coins"
+    )
 
     @model_validator(mode="after")
     def _grid(self) -> DeribitParameters:
@@ -91,7 +96,8 @@ class DeribitPM(Rule):
     def publish(self, market: MarketView, state: ModelState) -> tuple[RiskParameters, ModelState]:
         """Profits of every contract per cell in its settlement currency, contingencies per lot, groups."""
         params, contracts = self.params, self.contracts
-        valued = Revaluation(market, contracts, self.kinds, self.name)
+        coins = params.valuation == "coin"
+        valued = Revaluation(market, contracts, self.kinds, self.name, in_coins=coins)
         up, down = params.volatility_factors(valued.years)
         now = valued.values([Shock("now")])[:, 0]
         profit = valued.profits(valued.values(self.shocks, up, down), now, self.shocks)
@@ -152,6 +158,6 @@ class DeribitPM(Rule):
                     ordered.append(sum(parts.values()))
                 else:
                     held.append(parts)
-                    table.append(by.total_loss(loss, weight))
+                    table.append(by.total_loss(loss))
         names = [shock.name for shock in self.shocks]
         return by.assembled(held, ordered, int(risk.initial_factor), [{}] * len(held), book.own, table, names)

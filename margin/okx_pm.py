@@ -192,7 +192,7 @@ class OkxPM(Rule):
                 else:
                     held.append(parts)
                     loss = by.losses(row, profit, self._group(), risk.arrays["coin_shock"].tolist())
-                    table.append(by.total_loss(loss, risk.scenario_weight.tolist()))
+                    table.append(by.total_loss(loss))
         names = [shock.name for shock in self.shocks]
         return by.assembled(held, ordered, int(risk.initial_factor), [{}] * len(held), book.own, table, names)
 

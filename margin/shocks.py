@@ -88,19 +88,23 @@ def shock_name(move: float, volatility: int) -> str:
 class Revaluation:
     """Values of one lot under shocks, in minor units of each contract's settlement currency.
 
-    Contracts that settle in a coin are valued at the moved price of that coin, unless it is the account currency.
+    Gains count at the moved price of their settlement currency. An account kept in the coin itself counts them in quote
+    currency, converted at the present price; with ``in_coins`` it counts coins, and quote currency at its moved price.
 
     Args:
         market: the market.
         contracts: the contract table.
         kinds: names of the kinds that the rule can margin.
         rule: name of the rule, for errors.
+        in_coins: whether an account that is kept in the underlying coin counts gains in coins.
 
     Raises:
         ConfigError: a contract is of another kind, or an option has no volatility.
     """
 
-    def __init__(self, market: MarketView, contracts: ContractTable, kinds: Sequence[str], rule: str) -> None:
+    def __init__(
+        self, market: MarketView, contracts: ContractTable, kinds: Sequence[str], rule: str, *, in_coins: bool = False
+    ) -> None:
         self.contracts = contracts
         codes = {KINDS[name] for name in kinds}
         names = {code: name for name, code in KINDS.items()}
@@ -128,8 +132,15 @@ class Revaluation:
             self.unit / self.spot,
             np.where(contracts.kind == INVERSE_OPTION, self.unit, self.unit * self.spot),
         )
+        # price of the settlement currency in what gains are counted in: rises with the move, falls with it, or neither
         coins = coin_numbers(contracts)
-        self.foreign_coin = np.array([coins[k] >= 0 for k in contracts.currency], bool)
+        own = contracts.currencies[0]
+        account = contracts.underlyings.index(own) if own in contracts.underlyings else -1
+        pairs = zip(contracts.currency.tolist(), contracts.underlying.tolist(), strict=True)
+        if in_coins:
+            self.settlement = np.array([1 if coins[k] == u else -(account == u and k != 0) for k, u in pairs], int)
+        else:
+            self.settlement = np.array([int(coins[k] == u or (account == u and k == 0)) for k, u in pairs], int)
 
     def values(
         self,
@@ -191,14 +202,14 @@ class Revaluation:
         return float(exp(-(base + rate) * max(years, 0.0))) if base + rate != 0.0 else 1.0
 
     def profits(self, values: np.ndarray, now: np.ndarray, shocks: Sequence[Shock]) -> np.ndarray:
-        """Gain of one lot under each shock, float64[C, S]: in coins at the coin's moved price.
+        """Gain of one lot under each shock, float64[C, S], at the moved price of its settlement currency.
 
         Args:
             values: float64[C, S], from :meth:`values`.
             now: float64[C], value without a shock.
             shocks: the scenarios.
         """
-        moved = np.where(self.foreign_coin[:, None], 1.0 + np.array([shock.move for shock in shocks])[None, :], 1.0)
+        moved = (1.0 + np.array([shock.move for shock in shocks]))[None, :] ** self.settlement[:, None]
         # an option's whole value counts in equity; of other contracts only the gain does, and the coins that it makes
         whole = self.contracts.is_option[:, None]
         return np.where(whole, values * moved - now[:, None], (values - now[:, None]) * moved)

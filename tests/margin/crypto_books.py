@@ -45,15 +45,18 @@ def contracts(*, inverse: bool) -> list[dict[str, Any]]:
 
 
 def snapshot(terms: list[dict[str, Any]], positions: dict[str, Any] | None = None, **file: Any) -> Snapshot:
-    """A portfolio of BTC at 50,000 and ETH at 3,000; every contract is held in hundredths unless told otherwise."""
-    held = {one["name"]: "0.01" for one in terms} if positions is None else positions
+    """A portfolio of BTC at 50,000 and ETH at 3,000.
+
+    Unless told otherwise so much of every contract is held that lots are hundredths, and units leave room for many.
+    """
+    held = {one["name"]: "10000.01" for one in terms} if positions is None else positions
     base = {
         "underlyings": [
             {"name": "BTC", "price": "50000", "volatility": 0.6},
             {"name": "ETH", "price": "3000", "volatility": 0.75},
         ],
         "contracts": terms,
-        "positions": [{"contract": name, "size": size} for name, size in held.items()],
+        "positions": [{"contract": name, "size": size} for name, size in held.items() if size],
         "interest_rate": 0.02,
     }
     return Portfolio.model_validate(base | file).snapshot()
