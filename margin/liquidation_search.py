@@ -16,7 +16,7 @@ from margin.liquidation_price import Prices
 from margin.portfolio_shift import Shifter
 from sim.errors import ConfigError
 
-NODES = 64  # of the scan in each direction, their distances from the price in geometric progression
+NODES = 48  # of the scan in each direction, their distances from the price in geometric progression
 NEAREST = 0.002  # distance of the first node, fraction of the price
 LOWEST = 1e-6  # a fall is searched down to this fraction of the price
 HIGHEST = 1000.0  # a rise up to this multiple

@@ -369,9 +369,14 @@ def _floats(value: Any) -> Any:
 
 
 def _with_places(problems: list[Problem], given: Mapping[str, Any]) -> list[Problem]:
-    """Rules about a whole table show the name of its row in place of a table."""
+    """Rules about a whole table show the name of its row in place of a table.
+
+    A list is not called too short because of what is wrong in its rows.
+    """
     shown = []
     for problem in problems:
+        if any(other.key.startswith(f"{problem.key}.") for other in problems):
+            continue
         value = float(problem.value) if isinstance(problem.value, Decimal) else problem.value
         if value == "a table":
             key, _, row = problem.key.partition(".")

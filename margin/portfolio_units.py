@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 DIGITS_MAX = 10  # finest minor unit, decimal places
 SIZE_DIGITS_MAX = 8
 _VALUE_BITS = 47  # 61 bits less 2**10 lots and 2**4 sub-ticks
+_BOOKED = 1 << 8
 _MARK_DIGITS = 14  # a mark in sub-ticks is exact as float64
-_MARK_DIGITS_LEAST = 8
+_MARK_DIGITS_LEAST = 7
 _MARK_ERROR = Decimal("1e-6")
 _RATE_ONE = 1 << 32
 
@@ -229,8 +230,10 @@ class _Builder:
         seen = [self.marks[i], self.underlyings[one.underlying].price if one.is_option else self.marks[i]]
         if one.kind == "inverse_option":
             seen = [Decimal(1)]
-        seen += [row.entry for row in self.file.positions if row.contract == name and row.entry is not None]
-        seen += [row.price for row in self.file.orders if row.contract == name and row.price is not None]
+        booked = [row.entry for row in self.file.positions if row.contract == name and row.entry is not None]
+        booked += [row.price for row in self.file.orders if row.contract == name and row.price is not None]
+        # what is booked at other prices enters sums, not grids
+        seen += [price * _BOOKED if one.is_inverse else price / _BOOKED for price in booked]
         units = max(sum(map(abs, self._sizes(i)), Decimal(0)), Decimal(1)) * one.multiplier
         return units / min(seen) if one.is_inverse else units * max(seen)
 
@@ -328,7 +331,7 @@ class _Builder:
         returns = [one.returns for one in under]
         window = min((len(one) for one in returns), default=0)
         history = np.array([one[len(one) - window :] for one in returns]).T if window else np.zeros((0, len(under)))
-        measured = np.sqrt((history**2).mean(axis=0)) if window else np.full(len(under), np.nan)
+        measured = [math.sqrt(sum(r * r for r in own) / len(own)) if own else math.nan for own in returns]
         price = np.array([float(one.price) for one in under])
         # an inverse lot is a number of quote units
         units = np.where(table.inverse, price, 1.0) / table.lot_size

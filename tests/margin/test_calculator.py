@@ -280,7 +280,7 @@ def test_the_calculator_asks_what_the_market_asks(
     assert sum(found.maintenance_parts.values()) == found.maintenance
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     price=st.floats(0.01, 1e5), leverage=st.floats(1.5, 50), side=st.sampled_from([1, -1]), coin=st.booleans(),
     size=st.decimals(Decimal("0.01"), Decimal(1000), places=2), basis=st.sampled_from(["mark", "entry"]),
