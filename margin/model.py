@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import ValidationError, create_model
 
-from margin import netting
+from margin import batch, netting
 from margin.calibration import SeriesParameters
+from margin.collateral import CollateralParameters, haircuts
 from margin.kernels.columns import (
     BY_SCENARIO,
     P_INITIAL,
@@ -26,32 +27,63 @@ from margin.kernels.columns import (
     S_MAINTENANCE,
     S_VARIANCE,
 )
+from margin.kernels.open_interest import publish as _open_interest_kernel
 from margin.kernels.publish import publish as _publish_kernel
 from margin.kernels.requirement import cross as _cross_kernel
 from margin.kernels.requirement import isolated as _isolated_kernel
 from margin.kernels.requirement import scenarios as _scenarios_kernel
+from margin.open_interest import OpenInterestParameters, initial_rates, write_open_interest
 from margin.parameters import Parameters, config_error
 from margin.rates import FixedRateParameters, VolatilityParameters, publish_rates, resolved, write_rates
 from margin.scenarios import ScenarioParameters, grid, joint_moves, write_scenarios
+from margin.schedules import (
+    ScheduleParameters,
+    SizeParameters,
+    StepParameters,
+    TierParameters,
+    schedule_rows,
+    schedule_tables,
+    smallest_rates,
+)
 from sim.contracts import ContractTable
 from sim.errors import ConfigError
 from sim.interfaces import MarketView, ModelState, PortfolioView, Requirement, RiskParameters
 from sim.kernels.state import MODEL_PARAMS, MODEL_STATE
 
-Rates = Literal["fixed", "volatility"]
-Netting = Literal["cross", "isolated", "scenarios"]
+Rates = Literal["fixed", "volatility", "open_interest", "tiers", "steps", "size"]
+Netting = Literal["cross", "collateral", "isolated", "scenarios"]
 
-_KERNELS = {"cross": _cross_kernel, "isolated": _isolated_kernel, "scenarios": _scenarios_kernel}
-_DEFINITIONS = {"cross": netting.cross, "isolated": netting.isolated, "scenarios": netting.scenarios}
+_RATES: dict[str, type[Parameters]] = {
+    "fixed": FixedRateParameters,
+    "volatility": VolatilityParameters,
+    "open_interest": OpenInterestParameters,
+    "tiers": TierParameters,
+    "steps": StepParameters,
+    "size": SizeParameters,
+}
+_EXTRA: dict[str, type[Parameters]] = {"scenarios": ScenarioParameters, "collateral": CollateralParameters}
+_KERNELS = {
+    "cross": _cross_kernel,
+    "collateral": _cross_kernel,
+    "isolated": _isolated_kernel,
+    "scenarios": _scenarios_kernel,
+}
+_BATCHES = {
+    "cross": batch.cross,
+    "collateral": batch.cross,
+    "isolated": batch.isolated,
+    "scenarios": netting.scenarios,
+}
+_DEFINITIONS = _BATCHES | {"cross": netting.cross, "collateral": netting.cross, "isolated": netting.isolated}
 
 
 @cache
 def parameters_of(rates: str, nets: str) -> type[Parameters]:
     """The parameter model of a composition; its JSON schema documents every key."""
-    base: type[Parameters] = FixedRateParameters if rates == "fixed" else VolatilityParameters
-    if nets != "scenarios":
+    base = _RATES[rates]
+    if nets not in _EXTRA:
         return base
-    return create_model(f"{base.__name__}WithScenarios", __base__=(base, ScenarioParameters))
+    return create_model(f"{base.__name__}With{nets.capitalize()}", __base__=(base, _EXTRA[nets]))
 
 
 class Rule:
@@ -66,6 +98,7 @@ class Rule:
         layout: ``"cross"`` (one wallet margins everything) or ``"isolated"`` (a pocket per position).
         params: the parameters, resolved.
         scenarios: number of scenarios of the grid, known after ``init``; 0 for rate rules.
+        schedule_rows: rows per contract of the table of charges by size (:mod:`sim.kernels.schedule`); 1: flat rates.
         index_valid: True when maintenance never exceeds one rate per contract, the same for all accounts.
 
     Examples:
@@ -87,6 +120,7 @@ class Rule:
     requirement_kernel: Any = staticmethod(_cross_kernel)
     index_valid: bool = True
     scenarios: int = 0
+    schedule_rows: int = 1
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """A method that is overridden in Python puts its compiled form out of use."""
@@ -112,10 +146,23 @@ class Rule:
         return self.params.model_dump(mode="json", exclude_none=True)
 
     def init(self, contracts: ContractTable) -> ModelState:
-        """Arrays ``params`` and ``state``, float64[C, K], of the compiled publisher, and ``tick_value``, int64[C]."""
+        """Arrays ``params`` and ``state``, float64[C, K], of the compiled publisher, and ``tick_value``, int64[C].
+
+        Charges by size add ``tiers``, int64[C, rows, 7], haircuts ``haircut`` and ``haircut_size``, int64[K].
+        """
         params = np.zeros((len(contracts.names), MODEL_PARAMS))
         memory = np.zeros((len(contracts.names), MODEL_STATE))
-        write_rates(params, self.params, contracts)
+        found: ModelState = {"params": params, "state": memory, "tick_value": contracts.tick_value.copy()}
+        if isinstance(self.params, ScheduleParameters):
+            found["tiers"] = schedule_tables(self.params, contracts)
+            params[:, P_INITIAL], params[:, P_MAINTENANCE] = smallest_rates(found["tiers"])
+        elif isinstance(self.params, OpenInterestParameters):
+            write_open_interest(params, self.params, contracts)
+            found["inverse"] = contracts.inverse
+        else:
+            write_rates(params, self.params, contracts)
+        if isinstance(self.params, CollateralParameters):
+            found |= haircuts(self.params, contracts)
         if isinstance(self.params, ScenarioParameters):
             if isinstance(self.params, VolatilityParameters):
                 if self.params.overlays_on != "both":
@@ -126,16 +173,22 @@ class Rule:
                 ratio = params[:, P_INITIAL] / params[:, P_MAINTENANCE]
             self.scenarios = write_scenarios(params, self.params, contracts, ratio)
         memory[:, S_VARIANCE] = params[:, P_VARIANCE]
-        return {"params": params, "state": memory, "tick_value": contracts.tick_value.copy()}
+        return found
 
     def publish(self, market: MarketView, state: ModelState) -> tuple[RiskParameters, ModelState]:
         """Risk parameters of the step being computed, and the memory after it."""
         params, memory = state["params"], state["state"].copy()
         publish_rates(params, memory, int(market.step), np.asarray(market.mark))
+        if isinstance(self.params, OpenInterestParameters):
+            memory[:, S_INITIAL] = initial_rates(params, market, state["tick_value"], state["inverse"])
         risk = RiskParameters(
             rate_initial=memory[:, S_INITIAL].astype(np.int64),
             rate_maintenance=memory[:, S_MAINTENANCE].astype(np.int64),
         )
+        if "tiers" in state:
+            risk.arrays["tiers"] = state["tiers"]
+        if "haircut" in state:
+            risk.haircut, risk.arrays["haircut_size"] = state["haircut"], state["haircut_size"]
         if params[0, P_NETTING] == BY_SCENARIO:
             moves, weight = joint_moves(params)
             risk.scenario_pnl = grid(moves, risk.rate_maintenance, np.asarray(market.mark), state["tick_value"])
@@ -145,14 +198,16 @@ class Rule:
 
     def requirement(self, portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
         """Requirements of all accounts, minor units."""
-        return _DEFINITIONS[self.netting](portfolio, risk)
+        return _BATCHES[self.netting](portfolio, risk)
 
     def explain(self, portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
         """The same requirements to the unit, with every part and, where there is a grid, the loss per scenario.
 
         A rule whose :meth:`requirement` is compiled gives its readable definition here.
         """
-        return self.requirement(portfolio, risk)
+        if type(self).requirement is not Rule.requirement:
+            return self.requirement(portfolio, risk)
+        return _DEFINITIONS[self.netting](portfolio, risk)
 
 
 class ComposedRule(Rule):
@@ -160,8 +215,8 @@ class ComposedRule(Rule):
 
     Args:
         name: registered name.
-        rates: ``"fixed"`` or ``"volatility"``.
-        netting: ``"cross"``, ``"isolated"`` or ``"scenarios"``.
+        rates: ``"fixed"``, ``"volatility"``, ``"open_interest"``, ``"tiers"``, ``"steps"`` or ``"size"``.
+        netting: ``"cross"``, ``"collateral"`` (cross, with haircuts), ``"isolated"`` or ``"scenarios"``.
         params: parameters of :func:`parameters_of`.
     """
 
@@ -172,8 +227,15 @@ class ComposedRule(Rule):
         self.Params = parameters_of(rates, netting)  # type: ignore[misc]
         self.requirement_kernel = _KERNELS[netting]
         super().__init__(**params)
+        if isinstance(self.params, ScheduleParameters):
+            self.schedule_rows = schedule_rows(self.params)
+        elif isinstance(self.params, OpenInterestParameters):
+            self.publish_kernel = _open_interest_kernel
         # Netting only lowers what the published rates ask, so an account in breach would be in breach under rates too,
-        # and the index by bankruptcy price at those rates finds every candidate; moves beyond the rates break that.
-        self.index_valid = netting != "scenarios" or (
-            max(self.params.moves) <= 1.0 and self.params.extreme_move * self.params.extreme_weight <= 1.0
+        # and the index by bankruptcy price at those rates finds every candidate; moves beyond the rates break that, and
+        # so does a charge by size, which knows no one rate per contract.
+        self.index_valid = (
+            self.schedule_rows == 1
+            if netting != "scenarios"
+            else (max(self.params.moves) <= 1.0 and self.params.extreme_move * self.params.extreme_weight <= 1.0)
         )

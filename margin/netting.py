@@ -1,7 +1,7 @@
 """Netting: what may offset what. The readable definition of each evaluator, for all accounts at once.
 
-Integers throughout, every requirement rounded up; the compiled evaluators in :mod:`margin.kernels.requirement` give the
-same numbers to the unit.
+Integers throughout, every requirement rounded up; the compiled evaluators in :mod:`margin.kernels.requirement` (one
+account of a market) and :mod:`margin.kernels.schedule` (all accounts at once) give the same numbers to the unit.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.interfaces import PortfolioView, Requirement, RiskParameters
+from sim.kernels import schedule as k
+from sim.kernels.state import INITIAL, MAINTENANCE, RATE_ONE
 
 
 def charge(value: npt.ArrayLike, rate: npt.ArrayLike) -> np.ndarray:
@@ -32,37 +34,102 @@ def charge(value: npt.ArrayLike, rate: npt.ArrayLike) -> np.ndarray:
     return (amount >> 32) * factor + rounded.astype(np.int64)
 
 
+def _fine_charge(value: np.ndarray, rate: np.ndarray) -> np.ndarray:
+    """Rate in 2**-62 times value, rounded up, in Python integers because the product needs up to 124 bits."""
+    products = value.astype(object) * rate.astype(object)
+    return np.array([-(-int(product) >> k.RATE_BITS) for product in products], np.int64)
+
+
+def scheduled(table: np.ndarray, which: int, lots: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Charge of positions in one contract under a schedule that is not flat: the readable form of the compiled one.
+
+    Args:
+        table: int64[rows, SCHEDULE_COLUMNS] of the contract (:mod:`sim.kernels.schedule`).
+        which: 0 initial, 1 maintenance.
+        lots: int64[A], at least zero.
+        value: int64[A], minor units, at least zero.
+
+    Returns:
+        int64[A], minor units, rounded up.
+    """
+    shift = which * k.PER_CHARGE
+    if table[0, k.S_KIND] == k.TIERS:
+        tiers = table[1 : 1 + table[0, k.S_TIERS]]
+        # a tier holds above its floor, up to and including the next floor
+        row = tiers[np.maximum(np.searchsorted(tiers[:, k.T_FLOOR], value, side="left") - 1, 0)]
+        base, anchor, rate = (row[:, column + shift] for column in (k.T_BASE, k.T_ANCHOR, k.T_RATE))
+        return base + _fine_charge(value - anchor, rate)
+    size = lots if table[0, k.S_LOTS] else value
+    count = -(-np.maximum(size - table[0, k.S_LIMIT], 0) // table[0, k.S_STEP])
+    first, slope, full = (int(table[1, column + shift]) for column in (k.G_BASE, k.G_SLOPE, k.G_FULL))
+    rate = first + np.minimum(count, max(full - 1, 0)) * slope
+    return np.where(count >= full, value, _fine_charge(value, rate))
+
+
+def in_account_currency(amount: np.ndarray, portfolio: PortfolioView) -> np.ndarray:
+    """Amounts in each contract's settlement currency, int64[A, C], in minor units of the account's, rounded up."""
+    price = portfolio.conversion[portfolio.contracts.currency]
+    if np.all(price == RATE_ONE):
+        return amount
+    return amount * (price >> 32) + charge(amount, price & 0xFFFFFFFF)
+
+
+def _charges(
+    portfolio: PortfolioView, risk: RiskParameters, which: int, lots: np.ndarray, value: np.ndarray | None = None
+) -> np.ndarray:
+    """Charge of positions of ``lots`` >= 0 (worth ``value``, default at mark), settlement currency, int64[A, C]."""
+    value = portfolio.notional(lots) if value is None else value
+    made = charge(value, risk.rate_initial if which == INITIAL else risk.rate_maintenance)
+    for contract, table in enumerate(risk.arrays.get("tiers", ())):
+        if table[0, k.S_KIND] != k.FLAT:
+            made[:, contract] = scheduled(table, which, lots[:, contract], value[:, contract])
+    return made
+
+
 def _requirement(initial: np.ndarray, resting: np.ndarray, maintenance: np.ndarray) -> Requirement:
     parts = {"positions": initial - resting, "open_orders": resting}
-    return Requirement(initial=initial, maintenance=maintenance, parts=parts)
+    return Requirement(
+        initial=initial, maintenance=maintenance, parts=parts, maintenance_parts={"positions": maintenance}
+    )
 
 
 def cross(portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
-    """One pocket, each contract at its own rate.
+    """One pocket, each contract at its own rate or schedule.
 
     Initial, per contract: the worse of "all buys fill" and "all sells fill", with the open orders' own loss against the
     mark at acceptance.
     """
     lots = portfolio.lots
-    bought = charge(portfolio.value(np.abs(lots + portfolio.open_buy)), risk.rate_initial) + portfolio.loss_buy
-    sold = charge(portfolio.value(np.abs(lots - portfolio.open_sell)), risk.rate_initial) + portfolio.loss_sell
-    held = portfolio.value(np.abs(lots))
-    positions = charge(held, risk.rate_initial)
-    initial = np.maximum(bought, sold)
+    bought = _charges(portfolio, risk, INITIAL, np.abs(lots + portfolio.open_buy)) + portfolio.loss_buy
+    sold = _charges(portfolio, risk, INITIAL, np.abs(lots - portfolio.open_sell)) + portfolio.loss_sell
+    positions = in_account_currency(_charges(portfolio, risk, INITIAL, np.abs(lots)), portfolio)
+    ordered = (portfolio.open_buy != 0) | (portfolio.open_sell != 0)
+    initial = np.where(ordered, in_account_currency(np.maximum(bought, sold), portfolio), positions)
     resting = initial - positions
-    maintenance = charge(held, risk.rate_maintenance).sum(axis=1)
-    return _requirement(initial.sum(axis=1), resting.sum(axis=1), maintenance)
+    maintenance = in_account_currency(_charges(portfolio, risk, MAINTENANCE, np.abs(lots)), portfolio)
+    return _requirement(initial.sum(axis=1), resting.sum(axis=1), maintenance.sum(axis=1))
 
 
 def _opening(
-    portfolio: PortfolioView, open_lots: np.ndarray, closable: np.ndarray, loss: np.ndarray, rate: np.ndarray
+    portfolio: PortfolioView, risk: RiskParameters, held: np.ndarray, open_lots: np.ndarray, loss: np.ndarray
 ) -> np.ndarray:
-    """Reserve of open orders beyond what they can close; their own loss counts in the same proportion, rounded up."""
-    opening = np.maximum(open_lots - closable, 0)
+    """Reserve of one side's open orders beyond what they can close (``held`` is negative where they close).
+
+    Their own loss counts in the same proportion, rounded up. Under a schedule by size the reserve is what they add to
+    the charge of the position.
+    """
+    opening = np.maximum(open_lots - np.maximum(-held, 0), 0)
     own = loss.copy()
     for a, c in np.argwhere((opening > 0) & (opening < open_lots)):
         own[a, c] = -(-int(loss[a, c]) * int(opening[a, c]) // int(open_lots[a, c]))
-    return np.where(opening > 0, charge(portfolio.value(opening), rate) + own, 0)
+    value, before = portfolio.notional(opening), np.maximum(held, 0)
+    added = charge(value, risk.rate_initial)
+    if "tiers" in risk.arrays:
+        standing = portfolio.notional(before)
+        grown = _charges(portfolio, risk, INITIAL, before + opening, standing + value)
+        curved = risk.arrays["tiers"][:, 0, k.S_KIND] != k.FLAT
+        added = np.where(curved, np.maximum(grown - _charges(portfolio, risk, INITIAL, before), 0), added)
+    return np.where(opening > 0, added + own, 0)
 
 
 def isolated(portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
@@ -71,11 +138,11 @@ def isolated(portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
     Initial is what the wallet must reserve for open orders (a fill then moves the margin into the pocket): per contract
     the worse side's lots beyond those that close the position. Maintenance is that of each position.
     """
-    lots, rate = portfolio.lots, risk.rate_initial
-    bought = _opening(portfolio, portfolio.open_buy, np.maximum(-lots, 0), portfolio.loss_buy, rate)
-    sold = _opening(portfolio, portfolio.open_sell, np.maximum(lots, 0), portfolio.loss_sell, rate)
-    reserve = np.maximum(bought, sold)
-    maintenance = charge(portfolio.value(np.abs(lots)), risk.rate_maintenance)
+    lots = portfolio.lots
+    bought = _opening(portfolio, risk, lots, portfolio.open_buy, portfolio.loss_buy)
+    sold = _opening(portfolio, risk, -lots, portfolio.open_sell, portfolio.loss_sell)
+    reserve = in_account_currency(np.maximum(bought, sold), portfolio)
+    maintenance = in_account_currency(_charges(portfolio, risk, MAINTENANCE, np.abs(lots)), portfolio)
     initial = reserve.sum(axis=1)
     answer = _requirement(initial, initial, maintenance.sum(axis=1))
     answer.initial_positions, answer.maintenance_positions = reserve, maintenance

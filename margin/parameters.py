@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from sim.contracts import rate_to_units
 from sim.errors import ConfigError, Problem
 
-_TAGS = frozenset({"number", "by contract", "series", "series by contract"})
+_TAGS = frozenset({"number", "by contract", "series", "series by contract", "table", "table by contract"})
 
 
 def _shape(value: Any) -> str:

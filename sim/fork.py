@@ -108,6 +108,7 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     layout = LAYOUTS[model.layout]
     setup.change_layout(state, layout)
     had_scenarios = int(state.meta[s.M_SCENARIOS]) > 0
+    had_schedule = bool(state.tiers.any())
     state.meta[s.M_SCENARIOS] = 0
     state.model_params[0] = state.model_params[slot]
     state.model_state[0] = state.model_state[slot]
@@ -117,8 +118,9 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     market.margin = model
     market._connect()
     state.rate_initial[:] = state.model_rates[0, :, s.INITIAL]
-    if model.scenarios or had_scenarios:  # type: ignore[attr-defined]
-        # a grid cannot wait for its notice: there is no earlier one to go by
+    has_schedule = market._put_schedule(model.init(market.contract_table), scale)
+    if model.scenarios or had_scenarios or has_schedule or had_schedule:  # type: ignore[attr-defined]
+        # neither a grid nor a schedule can wait for its notice: there is no earlier one to go by
         model.publish_kernel(state, 0)
         market._fill_risk_ring()
     setup.rebuild_index(state)

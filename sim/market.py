@@ -29,6 +29,7 @@ from sim.kernels.keyed import uniform
 from sim.kernels.realmath import ln
 from sim.kernels.sockets import socket
 from sim.keyed import stream
+from sim.schedules import scaled_schedule
 from sim.views import LiveView, portfolio_view
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ class Market(mesa.Model):
             populations=len(self.populations),
             publishers=1 + len(self.shadows),
             notice=clearing_.notice_steps,
+            tiers=max(getattr(model, "schedule_rows", 1) for model in (self.margin, *self.shadows.values())),
             record_rows=config.steps // self.record.every + 1,
             wake_rows=max(rows, 1),
             wake_starts=max(starts, 2),
@@ -258,6 +260,8 @@ class Market(mesa.Model):
             if model.publish_kernel is not None:
                 state.model_params[slot] = memory["params"]
                 state.model_state[slot] = memory["state"]
+                if slot == 0:
+                    self._put_schedule(memory)
                 model.publish_kernel(state, slot)
             else:
                 self.margin_state = memory
@@ -265,6 +269,16 @@ class Market(mesa.Model):
         step.announce(state)
         self._fill_risk_ring()
         state.model_rate_sum[:] = 0.0
+
+    def _put_schedule(self, memory: ModelState, scale: float = 1.0) -> bool:
+        """Put a rule's charges by size in force, flat ones where it has none; says whether it has any."""
+        table = self.state.tiers
+        table[:] = 0
+        if "tiers" not in memory:
+            return False
+        given = scaled_schedule(memory["tiers"], scale)
+        table[:, : given.shape[1]] = given
+        return True
 
     def _fill_risk_ring(self) -> None:
         """Make what was just published bind maintenance at once (set-up and forks)."""
@@ -410,6 +424,7 @@ class Market(mesa.Model):
             scenario_pnl=state.scenario_pnl[row, :, :scenarios].copy(),
             scenario_weight=state.scenario_weight[:scenarios].copy(),
             initial_factor=int(state.initial_factor[0]),
+            arrays={"tiers": state.tiers.copy()} if state.tiers.any() else {},
         )
 
     def equity(self, account: int) -> int:

@@ -44,6 +44,8 @@ MOVES_MAX = 8
     P_MOVES,  # number of common moves per direction
 ) = range(26)
 P_MOVE = 26  # first of MOVES_MAX sizes of common moves, units
+# Initial rates that rise with open interest: minor units of value where the rise begins and where it ends
+P_OPEN_LOWER, P_OPEN_UPPER = 46, 47
 
 (
     S_STARTED,  # 1 after the first publication

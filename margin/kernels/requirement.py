@@ -2,6 +2,7 @@
 
 Each has the signature ``(state, account, contract, which) -> minor units`` and mutates nothing. ``INITIAL`` reads the
 parameters published last and counts open orders; ``MAINTENANCE`` reads the parameters in force and counts positions.
+Rates may be flat or follow a schedule by size (:mod:`sim.kernels.schedule`).
 """
 
 from __future__ import annotations
@@ -9,15 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import maintenance_row, newest_row
-from sim.kernels.state import INITIAL, M_CONTRACTS, M_SCENARIOS, REQUIREMENT
+from sim.kernels.ledger import maintenance_row, newest_row, opening_margin, position_charge, value_at
+from sim.kernels.state import INITIAL, M_CONTRACTS, M_SCENARIOS, MAINTENANCE, REQUIREMENT
 from sim.kernels.wide import mul_div_floor, mul_rate
-
-
-@kernel()
-def _margin_of(state, contract, lots, rate):
-    """Rate times the value at mark of a number of lots >= 0."""
-    return mul_rate((lots * state.quotes[contract].mark * state.contracts[contract].tick_value) >> 4, rate)
 
 
 @kernel()
@@ -26,7 +21,7 @@ def _maintenance_of(state, account, contract):
     lots = abs(state.positions[account, contract].lots)
     if lots == 0:
         return np.int64(0)
-    return _margin_of(state, contract, lots, state.rate_maintenance[maintenance_row(state), contract])
+    return position_charge(state, contract, MAINTENANCE, lots, state.rate_maintenance[maintenance_row(state), contract])
 
 
 @kernel()
@@ -36,10 +31,10 @@ def _cross_initial(state, account, contract):
     rate = state.rate_initial[contract]
     if position.open_buy == 0 and position.open_sell == 0:
         lots = abs(position.lots)
-        return _margin_of(state, contract, lots, rate) if lots != 0 else np.int64(0)
-    bought = _margin_of(state, contract, abs(position.lots + position.open_buy), rate) + position.loss_buy
-    sold = _margin_of(state, contract, abs(position.lots - position.open_sell), rate) + position.loss_sell
-    return max(bought, sold)
+        return position_charge(state, contract, INITIAL, lots, rate) if lots != 0 else np.int64(0)
+    bought = position_charge(state, contract, INITIAL, abs(position.lots + position.open_buy), rate)
+    sold = position_charge(state, contract, INITIAL, abs(position.lots - position.open_sell), rate)
+    return max(bought + position.loss_buy, sold + position.loss_sell)
 
 
 @kernel(REQUIREMENT)
@@ -57,13 +52,17 @@ def cross(state, account, contract, which):
 
 
 @kernel()
-def _opening_reserve(state, contract, open_lots, closable, loss, rate):
-    """Reserve of one side's open orders beyond what they can close; their loss counts in the same proportion."""
-    opening = open_lots - min(open_lots, closable)
+def _opening_reserve(state, contract, open_lots, held, loss):
+    """Reserve of one side's open orders beyond what they can close; their loss counts in the same proportion.
+
+    ``held`` are the lots of the position, negative where the orders close it.
+    """
+    opening = open_lots - min(open_lots, max(-held, np.int64(0)))
     if opening == 0:
         return np.int64(0)
     own = loss if opening == open_lots else -mul_div_floor(-loss, opening, open_lots)
-    return _margin_of(state, contract, opening, rate) + own
+    value = abs(value_at(state, contract, opening, state.quotes[contract].mark))
+    return opening_margin(state, contract, max(held, np.int64(0)), opening, value) + own
 
 
 @kernel()
@@ -72,10 +71,8 @@ def _isolated_initial(state, account, contract):
     position = state.positions[account, contract]
     if position.open_buy == 0 and position.open_sell == 0:
         return np.int64(0)
-    rate = state.rate_initial[contract]
-    lots = position.lots
-    bought = _opening_reserve(state, contract, position.open_buy, max(-lots, 0), position.loss_buy, rate)
-    sold = _opening_reserve(state, contract, position.open_sell, max(lots, 0), position.loss_sell, rate)
+    bought = _opening_reserve(state, contract, position.open_buy, position.lots, position.loss_buy)
+    sold = _opening_reserve(state, contract, position.open_sell, -position.lots, position.loss_sell)
     return max(bought, sold)
 
 

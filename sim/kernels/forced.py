@@ -8,7 +8,17 @@ from sim.kernels.book import cancel_all, submit
 from sim.kernels.events import record_event
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import OFFSET_FUND, book_trade, credit, equity, position_equity, transfer, value_at
+from sim.kernels.ledger import (
+    OFFSET_FUND,
+    book_trade,
+    credit,
+    equity,
+    position_charge,
+    position_equity,
+    transfer,
+    value_at,
+)
+from sim.kernels.schedule import FLAT, S_KIND
 from sim.kernels.state import (
     BUY,
     CAUSE_LIQUIDATION,
@@ -165,6 +175,28 @@ def _count(state, account, k, lots):
     state.accounts[account].liquidated += lots
 
 
+@kernel()
+def _lots_for(state, bidder, k, side, price, free):
+    """Lots of contract k that a bidder can take over with so much free margin, at a price in sub-ticks.
+
+    Flat rates: what the initial rate allows. Under a schedule by size: the most whose margin, with what the bidder
+    holds already, exceeds that of what he holds by no more.
+    """
+    if state.tiers[k, 0, S_KIND] == FLAT:
+        lot_margin = mul_rate((price * state.contracts[k].tick_value) >> 4, state.rate_initial[k])
+        return free // max(lot_margin, np.int64(1))
+    own = state.positions[bidder, k].lots
+    before = position_charge(state, k, INITIAL, abs(own), np.int64(0))
+    fits, too_many = np.int64(0), state.contracts[k].max_lots + 1
+    while too_many - fits > 1:
+        middle = (fits + too_many) // 2
+        if position_charge(state, k, INITIAL, abs(own + side * middle), np.int64(0)) - before <= free:
+            fits = middle
+        else:
+            too_many = middle
+    return fits
+
+
 @kernel(SELL_TO_BIDS)
 def sell_to_bids(state, account, contract, k, lots, limit, evaluate):
     """Hand lots of contract k to liquidators' standing bids, best first, while they beat the forced limit.
@@ -198,8 +230,7 @@ def sell_to_bids(state, account, contract, k, lots, limit, evaluate):
             break
         bidder = np.int64(state.bids[i].account)
         free = _free_margin(state, bidder, evaluate) if bidder != account else np.int64(0)
-        lot_margin = mul_rate((price * tick_value) >> 4, state.rate_initial[k])
-        can_carry = free // max(lot_margin, np.int64(1)) if free > 0 else np.int64(0)
+        can_carry = _lots_for(state, bidder, k, held, price, free) if free > 0 else np.int64(0)
         room = state.contracts[k].max_lots - abs(state.positions[bidder, k].lots)
         part = min(min(lots - given, np.int64(state.bids[i].lots)), min(can_carry, room))
         if part <= 0:

@@ -181,6 +181,7 @@ POPULATION_PARAMS, POPULATION_STATE = 48, 64
 MODEL_PARAMS, MODEL_STATE = 48, 48
 POPULATIONS_MAX, PUBLISHERS_MAX = 16, 10
 SCENARIOS_MAX = 64
+SCHEDULE_COLUMNS = 7
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Records
@@ -425,6 +426,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("py_requirement", np.int64, 3),  # [A, C + 1, 2]: requirements of a NumPy rule; column C is the account's total
     ("multi_accounts", np.int32, 1),  # [A] accounts outside the index (several contracts)
     ("multi_where", np.int32, 1),  # [A] position in multi_accounts, -1
+    ("tiers", np.int64, 3),  # [C, rows, 7] charge as a function of size (see sim.kernels.schedule); zeros: flat rates
 )
 
 # Which requirement is asked for

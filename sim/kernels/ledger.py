@@ -11,8 +11,10 @@ import numpy as np
 
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
+from sim.kernels.schedule import FLAT, S_KIND, scheduled
 from sim.kernels.state import (
     BUY,
+    INITIAL,
     ISOLATED,
     M_CONTRACTS,
     M_LAYOUT,
@@ -46,6 +48,41 @@ def maintenance_row(state):
 def value_at(state, contract, lots, mark):
     """Value in minor units of signed lots at a mark in sub-ticks (floor)."""
     return (lots * mark * state.contracts[contract].tick_value) >> 4
+
+
+@kernel()
+def position_charge(state, contract, which, lots, rate):
+    """Margin of a position of ``lots`` >= 0 at mark: the contract's schedule, or where it is flat ``rate`` times value.
+
+    Args:
+        state: the market.
+        contract: contract index.
+        which: INITIAL or MAINTENANCE.
+        lots: size.
+        rate: flat rate, 2**-32.
+    """
+    value = abs(value_at(state, contract, lots, state.quotes[contract].mark))
+    if state.tiers[contract, 0, S_KIND] == FLAT:
+        return mul_rate(value, rate)
+    return scheduled(state.tiers, contract, which, lots, value)
+
+
+@kernel()
+def opening_margin(state, contract, held, lots, value):
+    """Initial margin that ``lots`` bring in when they enlarge a position of ``held`` lots (both >= 0).
+
+    Args:
+        state: the market.
+        contract: contract index.
+        held: lots before, of the same side.
+        lots: lots opened.
+        value: what they were traded for, minor units.
+    """
+    if state.tiers[contract, 0, S_KIND] == FLAT:
+        return mul_rate(value, state.rate_initial[contract])
+    before = abs(value_at(state, contract, held, state.quotes[contract].mark))
+    after = scheduled(state.tiers, contract, INITIAL, held + lots, before + value)
+    return max(after - scheduled(state.tiers, contract, INITIAL, held, before), np.int64(0))
 
 
 @kernel()
@@ -125,10 +162,12 @@ def reserve(state, account, contract, side, lots, loss_per_lot):
 @kernel()
 def _open(state, account, contract, side, lots, value):
     """Enlarge a position (or open one): cost takes the value; isolated margin moves from the wallet to the pocket."""
+    held = abs(state.positions[account, contract].lots)
     state.positions[account, contract].lots += side * lots
     state.positions[account, contract].cost += side * value
     if state.meta[M_LAYOUT] == ISOLATED and account < state.meta[M_TRADERS]:
-        margin = min(mul_rate(value, state.rate_initial[contract]), max(state.wallets[account, 0], np.int64(0)))
+        margin = opening_margin(state, contract, held, lots, value)
+        margin = min(margin, max(state.wallets[account, 0], np.int64(0)))
         state.wallets[account, 0] -= margin
         state.positions[account, contract].pocket += margin
 

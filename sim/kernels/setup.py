@@ -7,10 +7,11 @@ import numpy as np
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import normal4, uniform4
-from sim.kernels.ledger import OFFSET_SCRIPT, book_trade, deposit, maintenance_row
+from sim.kernels.ledger import OFFSET_SCRIPT, book_trade, deposit, maintenance_row, position_charge
 from sim.kernels.realmath import exp, ln
 from sim.kernels.state import (
     CROSS,
+    INITIAL,
     ISOLATED,
     M_ACCOUNTS,
     M_CONTRACTS,
@@ -20,8 +21,9 @@ from sim.kernels.state import (
     M_SEED,
     M_STEP,
     M_TRADERS,
+    MAINTENANCE,
 )
-from sim.kernels.wide import mul_div_floor, mul_rate
+from sim.kernels.wide import mul_div_floor
 
 
 @kernel()
@@ -93,7 +95,7 @@ def seed_positions(state, first, count, contract, lots_long, lots_short, low, hi
         at_mark = (side * lots * mark * tick_value) >> 4
         collateral = np.int64(np.floor(value / leverage))
         # who entered so badly that the position would be gone at once has no position to give
-        if collateral + at_mark - side * value < mul_rate(abs(at_mark), rate) * 6 // 5:
+        if collateral + at_mark - side * value < position_charge(state, contract, MAINTENANCE, lots, rate) * 6 // 5:
             continue
         own = state.wallets[account, 0]
         book_trade(state, account, contract, side, lots, value)
@@ -159,8 +161,7 @@ def change_layout(state, layout):
         total = np.int64(0)
         for contract in range(contracts):
             lots = abs(state.positions[account, contract].lots)
-            value = (lots * state.quotes[contract].mark * state.contracts[contract].tick_value) >> 4
-            total += mul_rate(value, state.rate_initial[contract])
+            total += position_charge(state, contract, INITIAL, lots, state.rate_initial[contract])
         if total <= 0:
             continue
         cash, left = state.wallets[account, 0], total
@@ -168,8 +169,7 @@ def change_layout(state, layout):
             lots = abs(state.positions[account, contract].lots)
             if lots == 0:
                 continue
-            value = (lots * state.quotes[contract].mark * state.contracts[contract].tick_value) >> 4
-            margin = mul_rate(value, state.rate_initial[contract])
+            margin = position_charge(state, contract, INITIAL, lots, state.rate_initial[contract])
             part = cash if margin == left else mul_div_floor(cash, margin, left)
             state.positions[account, contract].pocket += part
             state.wallets[account, 0] -= part

@@ -41,6 +41,7 @@ from sim.kernels.layout import (
     REC_CONTRACT,
     REC_GLOBAL,
     SCENARIOS_MAX,
+    SCHEDULE_COLUMNS,
     SPECIAL_ACCOUNTS,
     TRADER_FLOATS,
     TRADER_INTS,
@@ -306,6 +307,7 @@ def allocate(
     publishers: int = 1,
     notice: int = 1,
     scenarios: int = SCENARIOS_MAX,
+    tiers: int = 1,
     record_rows: int = 1,
     wake_rows: int = 1,
     wake_starts: int = 2,
@@ -328,6 +330,7 @@ def allocate(
         publishers: margin models evaluated per step.
         notice: steps of notice before risk parameters bind maintenance.
         scenarios: most risk scenarios.
+        tiers: rows of the table of charges by size.
         record_rows: rows of the step record.
         wake_rows: length of the wake table.
         wake_starts: length of its index.
@@ -401,6 +404,7 @@ def allocate(
         "py_requirement": (accounts, contracts + 1, 2),
         "multi_accounts": (accounts,),
         "multi_where": (accounts,),
+        "tiers": (contracts, tiers, SCHEDULE_COLUMNS),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
     orders = arrays["orders"]

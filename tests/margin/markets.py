@@ -12,6 +12,7 @@ from sim.interfaces import PortfolioView, RiskParameters
 from sim.kernels import state as layout
 
 TICK_VALUES = (100, 25, 7)
+TIER_ROWS = 12
 
 
 @dataclass
@@ -29,7 +30,7 @@ def table(contracts: int, dt_seconds: float = 60.0, steps_per_day: int = 1440) -
 
 def market(contracts: ContractTable, *, traders: int = 1, publishers: int = 1, notice: int = 1) -> Any:
     state = layout.allocate(
-        traders=traders, contracts=len(contracts.names), steps=1, publishers=publishers, notice=notice
+        traders=traders, contracts=len(contracts.names), steps=1, publishers=publishers, notice=notice, tiers=TIER_ROWS
     )
     state.contracts["tick_value"] = contracts.tick_value
     state.quotes["mark"] = contracts.initial_mark
@@ -41,6 +42,8 @@ def install(state: Any, slot: int, model: Any, contracts: ContractTable) -> dict
     arrays = model.init(contracts)
     state.model_params[slot] = arrays["params"]
     state.model_state[slot] = arrays["state"]
+    if slot == 0 and "tiers" in arrays:
+        state.tiers[:, : arrays["tiers"].shape[1]] = arrays["tiers"]
     return arrays
 
 
@@ -72,6 +75,8 @@ def risk(state: Any, *, scenarios: bool = False) -> RiskParameters:
     """What was published last (with the test's single publication it is also what is in force)."""
     row = int(state.meta[layout.M_STEP]) % int(state.meta[layout.M_RISK_SLOTS])
     found = RiskParameters(state.rate_initial.copy(), state.rate_maintenance[row].copy())
+    if state.tiers.any():
+        found.arrays["tiers"] = state.tiers.copy()
     if scenarios:
         count = int(state.meta[layout.M_SCENARIOS])
         found.scenario_pnl = state.scenario_pnl[row][:, :count].copy()
