@@ -9,11 +9,11 @@ import agents
 from agents.registry import MarketInfo
 from experiments import regimes as margin_regimes
 from experiments.events import EVENT_KINDS, EventBase, step_of
-from sim.problems import did_you_mean
 from experiments.sections import ContractSection, MarginSection, MarketSection, MeasureSection, PopulationSpec
 from sim.contracts import OVERFLOW_BOUND, overflow_product
 from sim.errors import ConfigError, Problem
 from sim.kernels.state import SPECIAL_ACCOUNTS
+from sim.problems import did_you_mean
 from sim.world import WORLD_KINDS, HistoricalWorld, trading_days
 
 if TYPE_CHECKING:

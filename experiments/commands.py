@@ -9,10 +9,10 @@ from typing import Any
 
 from experiments import engines, scenario
 from experiments.cli import print_json
-from sim.problems import one_of
 from experiments.scenario import Scenario
 from experiments.store import SUMMARY, OutputFolder
 from sim.errors import ConfigError, OutputError
+from sim.problems import one_of
 
 
 def run(

@@ -6,8 +6,8 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sim.problems import unknown
 from sim.errors import Problem
+from sim.problems import unknown
 
 SOURCE = "--set"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import margin
-from sim.problems import did_you_mean, one_of, unknown
 from sim.errors import ConfigError, Problem
+from sim.problems import did_you_mean, one_of, unknown
 
 if TYPE_CHECKING:
     from experiments.scenario import Scenario

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from experiments import overrides
-from sim.problems import from_validation, one_of, unknown
 from experiments.sections import (
     ClearingSection,
     ContractSection,
@@ -22,6 +21,7 @@ from experiments.sections import (
     RecordSection,
 )
 from sim.errors import ConfigError, Problem
+from sim.problems import from_validation, one_of, unknown
 
 if TYPE_CHECKING:
     from experiments.events import EventBase

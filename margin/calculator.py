@@ -190,7 +190,7 @@ def calculate(
         ...     regime="isolated",
         ...     params={"initial": 0.02, "maintenance": 0.005},
         ... )
-        >>> result.maintenance, round(result.positions[0].liquidation_price, 2)
+        >>> round(result.maintenance, 4), round(result.positions[0].liquidation_price, 2)
         (100.0, 19698.49)
     """
     file = str(portfolio) if isinstance(portfolio, str | Path) else file
@@ -304,7 +304,12 @@ class _Calculation:
         )  # fmt: skip
 
     def _position(
-        self, contract: str, place: int, initial: Mapping[int, Decimal], maintenance: Mapping[int, Decimal], prices: Solution
+        self,
+        contract: str,
+        place: int,
+        initial: Mapping[int, Decimal],
+        maintenance: Mapping[int, Decimal],
+        prices: Solution,
     ) -> PositionResult:
         now, row = self.now, self.portfolio.positions[place]
         i = now.number[contract]
@@ -357,4 +362,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
-

@@ -280,18 +280,18 @@ def prepared(portfolio: Portfolio, rule: MarginModel) -> Portfolio:
     """The portfolio with defaults that depend on the rule's pockets written out.
 
     Cross: a position's ``margin`` is cash like any other, a chosen leverage sets no cash aside. Isolated: each position
-    gets its ``margin``; or its value at entry over its chosen leverage, or else what opening it at its entry price moves
-    into the pocket. These two are taken from the collateral of that currency where it covers them all, and count as
-    paid in beside it where it does not.
+    gets its ``margin``; or its value at entry over its chosen leverage, or else what opening it at its entry price
+    moves into the pocket. These two are taken from the collateral of that currency where it covers them all, and count
+    as paid in beside it where it does not.
 
     Raises:
         ConfigError: two haircuts for one currency, or the rule cannot margin these contracts.
     """
     cuts: dict[str, float] = {}
-    for place, row in enumerate(portfolio.collateral):
-        if cuts.setdefault(row.currency, row.haircut) != row.haircut:
-            allowed = f"the haircut of other collateral in {row.currency} ({cuts[row.currency]})"
-            raise ConfigError(Problem("", f"collateral.{place}.haircut", row.haircut, allowed))
+    for place, own in enumerate(portfolio.collateral):
+        if cuts.setdefault(own.currency, own.haircut) != own.haircut:
+            allowed = f"the haircut of other collateral in {own.currency} ({cuts[own.currency]})"
+            raise ConfigError(Problem("", f"collateral.{place}.haircut", own.haircut, allowed))
     portfolio = Shifter(portfolio).portfolio
     pockets = _pockets(portfolio, rule) if rule.layout == "isolated" else {}
     terms = {one.name: one for one in portfolio.contracts}
@@ -376,7 +376,8 @@ def orders_reserve(now: Evaluation) -> list[Decimal]:
     """What the initial requirement would fall by without each open order."""
     orders = now.portfolio.orders
     without = (
-        now.portfolio.model_copy(update={"orders": orders[:place] + orders[place + 1 :]}) for place in range(len(orders))
+        now.portfolio.model_copy(update={"orders": orders[:place] + orders[place + 1 :]})
+        for place in range(len(orders))
     )
     return [now.initial - _initial_of(portfolio, now.rule) for portfolio in without]
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from sim.errors import ConfigError
@@ -59,11 +60,13 @@ class Schedule:
         """
         if isinstance(tiers, Schedule):
             return tiers
-        rows = [(math.inf, float(tiers))] if isinstance(tiers, int | float) else [(float(c), float(r)) for c, r in tiers]
+        rows = (
+            [(math.inf, float(tiers))] if isinstance(tiers, int | float) else [(float(c), float(r)) for c, r in tiers]
+        )
         if not rows or any(not 0.0 <= rate <= 1.0 for _, rate in rows):
             raise ConfigError.of("tiers", [rate for _, rate in rows], "maintenance rates from 0 to 1")
         caps = [cap for cap, _ in rows]
-        if caps[0] <= 0 or any(not low < high for low, high in zip(caps, caps[1:], strict=False)):
+        if caps[0] <= 0 or any(not low < high for low, high in pairwise(caps)):
             raise ConfigError.of("tiers", caps, "caps above 0 in rising order, so that tiers do not overlap")
         deductions = [0.0]
         for k in range(1, len(rows)):
@@ -188,8 +191,9 @@ def bankruptcy_prices(
         inverse: coin-margined contracts.
 
     Examples:
-        >>> bankruptcy_prices([Leg(10_000, 8_000)], 0.5, fee=0.00075, inverse=True).below  # Bybit, inverse cross
-        5718.571428571...
+        >>> found = bankruptcy_prices([Leg(10_000, 8_000)], 0.5, fee=0.00075, inverse=True)  # Bybit, inverse cross
+        >>> round(found.below, 3)
+        5718.571
     """
     line = _Line.of(legs, inverse)
     return line.prices(_roots(line, balance + other_profit, fee, at_mark=False))
@@ -284,10 +288,10 @@ def binance_cross_price(
     wallet: float,
     other_maintenance: float,
     other_profit: float,
-    both: BinanceLeg = BinanceLeg(),  # noqa: B008
+    both: BinanceLeg = BinanceLeg(),
     side: int = 1,
-    long: BinanceLeg = BinanceLeg(),  # noqa: B008
-    short: BinanceLeg = BinanceLeg(),  # noqa: B008
+    long: BinanceLeg = BinanceLeg(),
+    short: BinanceLeg = BinanceLeg(),
 ) -> float:
     r"""Binance's cross formula as published: one-way position ("both"), or hedge-mode long and short.
 
@@ -339,7 +343,7 @@ def dydx_price(equity: float, size: float, price: float, rate: float, other_main
 def hyperliquid_price(
     price: float, side: int, size: float, margin_available: float, maintenance_leverage: float
 ) -> float | None:
-    r"""Hyperliquid's liquidation price, :math:`P - s \cdot available / Q / (1 - l s)` with :math:`l` one over the leverage.
+    r"""Hyperliquid's liquidation price, :math:`P - s \cdot available / Q / (1 - l s)` l one over the leverage.
 
     Args:
         price: mark price now (isolated at entry: the entry price).

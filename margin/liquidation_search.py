@@ -33,8 +33,8 @@ def nearest_prices(gap: Callable[[float], float], price: float) -> Prices:
         price: today's.
 
     Examples:
-        >>> nearest_prices(lambda p: 1_000 - 3 * (p - 3_000) - 0.15 * p, 3_000).above  # dYdX
-        3174.60317...
+        >>> round(nearest_prices(lambda p: 1_000 - 3 * (p - 3_000) - 0.15 * p, 3_000).above, 6)  # dYdX
+        3174.603175
         >>> nearest_prices(lambda p: 1_000 - 3 * (p - 3_000) - 0.15 * p, 3_000).below is None
         True
     """

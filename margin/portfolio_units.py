@@ -9,6 +9,7 @@ file are exact unless they have more digits than that leaves; a mark is never of
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from sim.interfaces import PortfolioView
 from sim.kernels.state import SPOT, SUBTICKS
 
 if TYPE_CHECKING:
-    from margin.portfolio import ContractTerms, Portfolio, Snapshot, StaticMarket
+    from margin.portfolio import ContractTerms, OrderTerms, Portfolio, PositionTerms, Snapshot, StaticMarket
 
 DIGITS_MAX = 10  # finest minor unit, decimal places
 SIZE_DIGITS_MAX = 8
@@ -159,8 +160,12 @@ class _Builder:
             if one.underlying not in self.underlyings:
                 allowed = "one of " + ", ".join(self.underlyings)
                 problems.append(Problem("", f"contracts.{one.name}.underlying", one.underlying, allowed))
-        for key, rows in (("positions", file.positions), ("orders", file.orders)):
-            for i, row in enumerate(rows):  # type: ignore[var-annotated, arg-type]
+        held: list[tuple[str, Sequence[PositionTerms | OrderTerms]]] = [
+            ("positions", file.positions),
+            ("orders", file.orders),
+        ]
+        for key, rows in held:
+            for i, row in enumerate(rows):
                 if row.contract not in self.number:
                     allowed = "one of " + ", ".join(self.number)
                     problems.append(Problem("", f"{key}.{i}.contract", row.contract, allowed))
@@ -222,7 +227,8 @@ class _Builder:
 
     def _sizes(self, i: int) -> list[Decimal]:
         name = self.terms[i].name
-        return [row.size for row in (*self.file.positions, *self.file.orders) if row.contract == name]
+        rows: list[PositionTerms | OrderTerms] = [*self.file.positions, *self.file.orders]
+        return [row.size for row in rows if row.contract == name]
 
     def _gross(self, i: int) -> Decimal:
         """Largest value that the contract's rows can have, settlement currency."""
@@ -293,9 +299,7 @@ class _Builder:
         minor = {name: 10 ** digits[name] for name in self.currencies}
         sizes = [max(map(_decimals, self._sizes(i)), default=0) for i in range(len(terms))]
         lot = [Decimal(1).scaleb(-places) for places in sizes]
-        tick = [
-            Decimal(1).scaleb(-self._tick_digits(i, sizes[i], digits[one.currency])) for i, one in enumerate(terms)
-        ]
+        tick = [Decimal(1).scaleb(-self._tick_digits(i, sizes[i], digits[one.currency])) for i, one in enumerate(terms)]
         tick_value = [
             int(lot[i] * one.multiplier * minor[one.currency] * (1 / tick[i] if one.is_inverse else tick[i]))
             for i, one in enumerate(terms)
@@ -372,7 +376,9 @@ class _Builder:
             sign = 1 if order.side == "buy" else -1
             unit = minor[self.terms[i].currency]
             price = order.price if order.price is not None else self.marks[i]
-            own = self._worth(i, sign * order.size, price, unit) - self._worth(i, sign * order.size, self.marks[i], unit)
+            own = self._worth(i, sign * order.size, price, unit) - self._worth(
+                i, sign * order.size, self.marks[i], unit
+            )
             arrays["buy" if sign > 0 else "sell"][0, i] += int(order.size / lot[i])
             arrays["lb" if sign > 0 else "ls"][0, i] += max(own, 0)
         wallets = np.zeros((1, len(self.currencies)), np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -62,11 +63,28 @@ def test_every_documented_portfolio_works(path: Path, capsys: pytest.CaptureFixt
         assert position["contract"] in out
 
 
+def test_the_pages_compute_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
+    for page, printed in (
+        ("calculator.md", ["100", "19698.49"]),
+        ("liquidation-prices.md", ["5718.571", "5739.083"]),
+    ):
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        for snippet in re.findall(r"^```python\n(.*?)^```", text, re.S | re.M):
+            exec(compile(snippet, page, "exec"), {})
+        out = capsys.readouterr().out
+        assert all(number in out for number in printed)
+    code, out, _ = call(capsys, "margin", str(ROOT / "docs" / "portfolios" / "linear.toml"))
+    for number in ("17,010.00", "9,000.00", "3,750.00", "50,933.33", "3,646.83"):
+        assert number in out
+    page = (ROOT / "docs" / "calculator.md").read_text(encoding="utf-8")
+    assert (ROOT / "docs" / "portfolios" / "linear.toml").read_text(encoding="utf-8") in page
+
+
 def test_parameters_and_keys_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:
     path = str(ROOT / "docs" / "portfolios" / "linear.toml")
     code, out, _ = call(
-        capsys, "margin", path, "--json", "--regime", "cross", "--set", "initial=0.2", "--set", "params.maintenance=0.1",
-        "--set", "positions.0.size=1", "--set", "collateral.0.amount=50000.25",
+        capsys, "margin", path, "--json", "--regime", "cross", "--set", "initial=0.2",
+        "--set", "params.maintenance=0.1", "--set", "positions.0.size=1", "--set", "collateral.0.amount=50000.25",
     )  # fmt: skip
     assert code == 0
     found = json.loads(out)

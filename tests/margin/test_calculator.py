@@ -316,8 +316,8 @@ def test_the_search_agrees_with_the_closed_form(
     at = rates(1 / leverage, 0.4 / leverage)
     signed = side * float(size)
     account = {"account": {"mm_basis": basis}}
-    file = inverse(price, signed, position={"leverage": leverage}) if coin else perpetual(
-        price, signed, leverage=leverage
+    file = (
+        inverse(price, signed, position={"leverage": leverage}) if coin else perpetual(price, signed, leverage=leverage)
     )
     held = calculate(file | account, "isolated", at).positions[0]
     value = float(size) / price if coin else float(size) * price
@@ -361,7 +361,7 @@ def test_bad_input_names_key_and_value(change: dict[str, Any], key: str, value: 
 
 
 def test_no_regime_is_an_error_that_lists_them() -> None:
-    with pytest.raises(ConfigError, match="one of .*cross.*static"):
+    with pytest.raises(ConfigError, match=r"one of .*cross.*static"):
         calculate(perpetual(100, 1, 50))
 
 
