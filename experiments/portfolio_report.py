@@ -29,8 +29,8 @@ def print_result(result: Result, console: Console | None = None) -> None:
     out.print(_summary(result))
     out.print(_positions(result))
     if result.orders:
-        rows = [(o.contract, o.side, amount(o.size), price(o.price), amount(o.reserve)) for o in result.orders]
-        out.print(_table("Open orders", ("contract", "side", "size", "price", f"reserve {result.currency}"), rows))
+        orders = [(o.contract, o.side, amount(o.size), price(o.price), amount(o.reserve)) for o in result.orders]
+        out.print(_table("Open orders", ("contract", "side", "size", "price", f"reserve {result.currency}"), orders))
     if result.collateral:
         header = ("currency", "amount", "price", f"value {result.currency}", "haircut", "counted")
         out.print(
@@ -51,8 +51,8 @@ def print_result(result: Result, console: Console | None = None) -> None:
             )
         )
     for title, parts in (("Initial", result.parts), ("Maintenance", result.maintenance_parts)):
-        rows = [(name.replace("_", " "), amount(part)) for name, part in parts.items()]
-        out.print(_table(f"{title} requirement, part by part", ("part", result.currency), rows))
+        lines = [(name.replace("_", " "), amount(part)) for name, part in parts.items()]
+        out.print(_table(f"{title} requirement, part by part", ("part", result.currency), lines))
     if result.underlyings:
         header = ("underlying", "price", "liquidated at or below", "at or above", "bankrupt below", "above")
         out.print(

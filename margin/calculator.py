@@ -24,6 +24,7 @@ from margin.liquidation_search import Solution, UnderlyingPrices, solve
 from margin.portfolio import ContractTerms, Portfolio, load
 from sim.errors import ConfigError, Problem
 
+_LARGEST_LEVERAGE = 1e6  # none chosen: what the regime allows
 _START = ("initial_rate", "initial_volatility", "calibrate")
 
 
@@ -189,7 +190,7 @@ def calculate(
         ...     regime="isolated",
         ...     params={"initial": 0.02, "maintenance": 0.005},
         ... )
-        >>> result.maintenance, round(result.positions[0].liquidation_price, 2)
+        >>> round(result.maintenance, 4), round(result.positions[0].liquidation_price, 2)
         (100.0, 19698.49)
     """
     file = str(portfolio) if isinstance(portfolio, str | Path) else file
@@ -228,25 +229,34 @@ class _Calculation:
         self.summary = known[name]
         given = own | params
         portfolio.snapshot()  # what is wrong with the portfolio is told before what is wrong with the regime
-        self.rule = registry.create(name, self._started(portfolio, given) | given)
+        model = registry.params_model(name)
+        fields = set(model.model_fields) if model is not None else set()
+        self.rule = registry.create(
+            name, self._start(portfolio, given, fields) | self._leverage(portfolio, given, fields) | given
+        )
         self.portfolio = prepared(portfolio, self.rule)
         self.now = evaluate(self.portfolio, self.rule)
 
-    def _started(self, portfolio: Portfolio, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _start(self, portfolio: Portfolio, given: Mapping[str, Any], fields: set[str]) -> dict[str, Any]:
         """Where volatility starts, from the portfolio, if the regime wants to know and nobody said."""
-        model = registry.params_model(self.name)
-        if model is None or "initial_volatility" not in model.model_fields or any(key in given for key in _START):
+        if "initial_volatility" not in fields or any(key in given for key in _START):
             return {}
         market = portfolio.snapshot().market
         if np.isnan(market.daily_volatility).any():
-            if "initial_volatility" in model.model_fields:
-                self.notes.append(
-                    "rates stand at the regime's own start; underlyings.daily_volatility or returns would set them"
-                )
+            self.notes.append(
+                "rates stand at the regime's own start; daily_volatility or returns of every underlying would set them"
+            )
             return {}
         self.notes.append("volatility starts at that of the underlyings (daily_volatility, or root mean square return)")
         names = (one.name for one in portfolio.contracts)
         return {"initial_volatility": dict(zip(names, market.daily_volatility.tolist(), strict=True))}
+
+    def _leverage(self, portfolio: Portfolio, given: Mapping[str, Any], fields: set[str]) -> dict[str, Any]:
+        """Leverage that positions choose, for a regime whose initial rate depends on it."""
+        chosen = {row.contract: float(row.leverage) for row in portfolio.positions if row.leverage is not None}
+        if "leverage" not in fields or "leverage" in given or not chosen:
+            return {}
+        return {"leverage": {one.name: chosen.get(one.name, _LARGEST_LEVERAGE) for one in portfolio.contracts}}
 
     def result(self) -> Result:
         now, portfolio = self.now, self.portfolio

@@ -95,11 +95,13 @@ class Evaluation:
 
     @cached_property
     def margin_equity(self) -> Decimal:
-        """Equity less haircuts."""
+        """Equity less haircuts, and less what the rule leaves out of it (``Requirement.equity_excluded``)."""
+        excluded = self.answer.equity_excluded
+        left_out = Decimal(0) if excluded is None else self.money(excluded[0])
         sizes = self.risk.arrays.get("haircut_size")
         if not self.haircuts.any() and (sizes is None or not np.any(sizes)):
-            return self.equity
-        return self.money(margin_equity(self.view, self.haircuts, sizes)[0])
+            return self.equity - left_out
+        return self.money(margin_equity(self.view, self.haircuts, sizes)[0]) - left_out
 
     @cached_property
     def answer(self) -> Requirement:
@@ -280,18 +282,18 @@ def prepared(portfolio: Portfolio, rule: MarginModel) -> Portfolio:
     """The portfolio with defaults that depend on the rule's pockets written out.
 
     Cross: a position's ``margin`` is cash like any other, a chosen leverage sets no cash aside. Isolated: each position
-    gets its ``margin``; or its value at entry over its chosen leverage, or else what opening it at its entry price moves
-    into the pocket. These two are taken from the collateral of that currency where it covers them all, and count as
-    paid in beside it where it does not.
+    gets its ``margin``; or its value at entry over its chosen leverage, or else what opening it at its entry price
+    moves into the pocket. These two are taken from the collateral of that currency where it covers them all, and count
+    as paid in beside it where it does not.
 
     Raises:
         ConfigError: two haircuts for one currency, or the rule cannot margin these contracts.
     """
     cuts: dict[str, float] = {}
-    for place, row in enumerate(portfolio.collateral):
-        if cuts.setdefault(row.currency, row.haircut) != row.haircut:
-            allowed = f"the haircut of other collateral in {row.currency} ({cuts[row.currency]})"
-            raise ConfigError(Problem("", f"collateral.{place}.haircut", row.haircut, allowed))
+    for place, own in enumerate(portfolio.collateral):
+        if cuts.setdefault(own.currency, own.haircut) != own.haircut:
+            allowed = f"the haircut of other collateral in {own.currency} ({cuts[own.currency]})"
+            raise ConfigError(Problem("", f"collateral.{place}.haircut", own.haircut, allowed))
     portfolio = Shifter(portfolio).portfolio
     pockets = _pockets(portfolio, rule) if rule.layout == "isolated" else {}
     terms = {one.name: one for one in portfolio.contracts}

@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from sim.errors import ConfigError
@@ -65,7 +66,7 @@ class Schedule:
         if not rows or any(not 0.0 <= rate <= 1.0 for _, rate in rows):
             raise ConfigError.of("tiers", [rate for _, rate in rows], "maintenance rates from 0 to 1")
         caps = [cap for cap, _ in rows]
-        if caps[0] <= 0 or any(not low < high for low, high in zip(caps, caps[1:], strict=False)):
+        if caps[0] <= 0 or any(not low < high for low, high in pairwise(caps)):
             raise ConfigError.of("tiers", caps, "caps above 0 in rising order, so that tiers do not overlap")
         deductions = [0.0]
         for k in range(1, len(rows)):
@@ -190,8 +191,9 @@ def bankruptcy_prices(
         inverse: coin-margined contracts.
 
     Examples:
-        >>> bankruptcy_prices([Leg(10_000, 8_000)], 0.5, fee=0.00075, inverse=True).below  # Bybit, inverse cross
-        5718.571428571...
+        >>> found = bankruptcy_prices([Leg(10_000, 8_000)], 0.5, fee=0.00075, inverse=True)  # Bybit, inverse cross
+        >>> round(found.below, 3)
+        5718.571
     """
     line = _Line.of(legs, inverse)
     return line.prices(_roots(line, balance + other_profit, fee, at_mark=False))
@@ -341,7 +343,7 @@ def dydx_price(equity: float, size: float, price: float, rate: float, other_main
 def hyperliquid_price(
     price: float, side: int, size: float, margin_available: float, maintenance_leverage: float
 ) -> float | None:
-    r"""Hyperliquid's liquidation price, :math:`P - s \cdot available / Q / (1 - l s)` with :math:`l` one over the leverage.
+    r"""Hyperliquid's liquidation price, :math:`P - s \cdot available / Q / (1 - l s)` l one over the leverage.
 
     Args:
         price: mark price now (isolated at entry: the entry price).

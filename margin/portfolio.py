@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
 from sim.contracts import INVERSE_KINDS, KINDS, OPTION_KINDS, ContractTable
 from sim.errors import ConfigError, Problem
@@ -31,9 +31,10 @@ def _not_zero(value: Decimal) -> Decimal:
     return value
 
 
-Amount = Annotated[Decimal, Field(allow_inf_nan=False)]
-PositiveAmount = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
-Size = Annotated[Decimal, Field(allow_inf_nan=False), AfterValidator(_not_zero)]
+_ANY, _ABOVE = WithJsonSchema({"type": "number"}), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
+Amount = Annotated[Decimal, Field(allow_inf_nan=False), _ANY]
+PositiveAmount = Annotated[Decimal, Field(gt=0, allow_inf_nan=False), _ABOVE]
+Size = Annotated[Decimal, Field(allow_inf_nan=False), AfterValidator(_not_zero), _ANY]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 Kind = Literal[
@@ -49,7 +50,7 @@ class _Table(BaseModel):
 class UnderlyingTerms(_Table):
     """``[[underlyings]]``: what contracts are about."""
 
-    name: Name
+    name: Name = Field(description="unique")
     price: PositiveAmount = Field(description="spot or index price")
     daily_volatility: float | None = Field(
         None, gt=0.0, allow_inf_nan=False,
@@ -70,9 +71,9 @@ class UnderlyingTerms(_Table):
 class ContractTerms(_Table):
     """``[[contracts]]``: what can be held."""
 
-    name: Name
-    kind: Kind = "linear_perpetual"
-    underlying: Name
+    name: Name = Field(description="unique")
+    kind: Kind = Field("linear_perpetual", description="linear: settled in the quote currency; inverse: in the coin")
+    underlying: Name = Field(description="name of one of the underlyings; contracts of one may offset")
     mark: PositiveAmount | None = Field(None, description="default: the underlying's price; options: Black-76")
     forward: PositiveAmount | None = Field(None, description="forward price at expiry; default: the spot price")
     multiplier: PositiveAmount = Field(Decimal(1), description="units (inverse: quote units) per contract")
@@ -80,12 +81,17 @@ class ContractTerms(_Table):
     fee_taker: float = Field(
         0.0, ge=0.0, lt=1.0, description="of value, for closing; kept back at liquidation and bankruptcy prices"
     )
-    strike: PositiveAmount | None = None
-    option_type: Literal["call", "put"] | None = None
-    days_to_expiry: float | None = Field(None, gt=0.0, allow_inf_nan=False, description="days of 24 hours")
+    strike: PositiveAmount | None = Field(None, description="options: strike")
+    option_type: Literal["call", "put"] | None = Field(None, description="options: right to buy or to sell")
+    days_to_expiry: float | None = Field(
+        None, gt=0.0, allow_inf_nan=False, description="options, dated futures: days of 24 hours"
+    )
     expiry: datetime.date | None = Field(None, description="date, with the portfolio's valuation date")
     volatility: float | None = Field(
-        None, gt=0.0, allow_inf_nan=False, description="implied volatility, per square root of a year"
+        None,
+        gt=0.0,
+        allow_inf_nan=False,
+        description="options: implied, per square root of a year; default: the underlying's, or that of the mark",
     )
 
     @model_validator(mode="before")
@@ -103,7 +109,7 @@ class ContractTerms(_Table):
 
     @property
     def is_inverse(self) -> bool:
-        """True for inverse perpetuals and futures, whose value is size over price (inverse options count like linear)."""
+        """True for inverse perpetuals and futures: value is size over price (inverse options count like linear)."""
         return KINDS[self.kind] in INVERSE_KINDS
 
     @model_validator(mode="after")
@@ -123,7 +129,7 @@ class ContractTerms(_Table):
 class PositionTerms(_Table):
     """``[[positions]]``: what is held."""
 
-    contract: Name
+    contract: Name = Field(description="name of a contract; each is held once")
     size: Size = Field(description="signed number of contracts; negative is short")
     entry: PositiveAmount | None = Field(None, description="average entry price; default: the mark")
     margin: Amount | None = Field(
@@ -141,18 +147,20 @@ class PositionTerms(_Table):
 class OrderTerms(_Table):
     """``[[orders]]``: open orders."""
 
-    contract: Name
-    side: Literal["buy", "sell"]
-    size: PositiveAmount
+    contract: Name = Field(description="name of a contract")
+    side: Literal["buy", "sell"] = Field(description="of the order")
+    size: PositiveAmount = Field(description="number of contracts still open")
     price: PositiveAmount | None = Field(None, description="limit; default: the mark")
 
 
 class CollateralTerms(_Table):
     """``[[collateral]]``: cash and coins that margin the account."""
 
-    currency: Name
-    amount: Amount
-    price: PositiveAmount | None = Field(None, description="in the account currency; default 1, or its underlying's")
+    currency: Name = Field(description="of the amount")
+    amount: Amount = Field(description="units of it; negative is owed")
+    price: PositiveAmount | None = Field(
+        None, description="in the account currency; default: 1 for that itself, a coin's its underlying's"
+    )
     haircut: float = Field(
         0.0, ge=0.0, le=1.0, allow_inf_nan=False, description="part of its value that does not count"
     )
@@ -285,11 +293,11 @@ class Portfolio(_Table):
     date: datetime.date | None = Field(None, description="valuation date, for expiries given as dates")
     interest_rate: Number = Field(0.0, description="continuously compounded, per year")
     account: AccountTerms = Field(default_factory=AccountTerms)
-    underlyings: tuple[UnderlyingTerms, ...] = Field(min_length=1)
-    contracts: tuple[ContractTerms, ...] = Field(min_length=1)
-    positions: tuple[PositionTerms, ...] = ()
-    orders: tuple[OrderTerms, ...] = ()
-    collateral: tuple[CollateralTerms, ...] = ()
+    underlyings: tuple[UnderlyingTerms, ...] = Field(min_length=1, description="what contracts are about")
+    contracts: tuple[ContractTerms, ...] = Field(min_length=1, description="what can be held")
+    positions: tuple[PositionTerms, ...] = Field((), description="what is held")
+    orders: tuple[OrderTerms, ...] = Field((), description="open orders")
+    collateral: tuple[CollateralTerms, ...] = Field((), description="cash and coins that margin the account")
 
     @property
     def currency(self) -> str:
@@ -372,9 +380,14 @@ def _floats(value: Any) -> Any:
 
 
 def _with_places(problems: list[Problem], given: Mapping[str, Any]) -> list[Problem]:
-    """Rules about a whole table show the name of its row in place of a table."""
+    """Rules about a whole table show the name of its row in place of a table.
+
+    A list is not called too short because of what is wrong in its rows.
+    """
     shown = []
     for problem in problems:
+        if any(other.key.startswith(f"{problem.key}.") for other in problems):
+            continue
         value = float(problem.value) if isinstance(problem.value, Decimal) else problem.value
         if value == "a table":
             key, _, row = problem.key.partition(".")

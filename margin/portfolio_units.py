@@ -9,6 +9,7 @@ file are exact unless they have more digits than that leaves; a mark is never of
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,14 @@ from sim.interfaces import PortfolioView
 from sim.kernels.state import SPOT, SUBTICKS
 
 if TYPE_CHECKING:
-    from margin.portfolio import ContractTerms, Portfolio, Snapshot, StaticMarket
+    from margin.portfolio import ContractTerms, OrderTerms, Portfolio, PositionTerms, Snapshot, StaticMarket
 
 DIGITS_MAX = 10  # finest minor unit, decimal places
 SIZE_DIGITS_MAX = 8
 _VALUE_BITS = 47  # 61 bits less 2**10 lots and 2**4 sub-ticks
+_BOOKED = 1 << 8
 _MARK_DIGITS = 14  # a mark in sub-ticks is exact as float64
-_MARK_DIGITS_LEAST = 8
+_MARK_DIGITS_LEAST = 7
 _MARK_ERROR = Decimal("1e-6")
 _RATE_ONE = 1 << 32
 
@@ -158,8 +160,12 @@ class _Builder:
             if one.underlying not in self.underlyings:
                 allowed = "one of " + ", ".join(self.underlyings)
                 problems.append(Problem("", f"contracts.{one.name}.underlying", one.underlying, allowed))
-        for key, rows in (("positions", file.positions), ("orders", file.orders)):
-            for i, row in enumerate(rows):  # type: ignore[var-annotated, arg-type]
+        held: list[tuple[str, Sequence[PositionTerms | OrderTerms]]] = [
+            ("positions", file.positions),
+            ("orders", file.orders),
+        ]
+        for key, rows in held:
+            for i, row in enumerate(rows):
                 if row.contract not in self.number:
                     allowed = "one of " + ", ".join(self.number)
                     problems.append(Problem("", f"{key}.{i}.contract", row.contract, allowed))
@@ -221,7 +227,8 @@ class _Builder:
 
     def _sizes(self, i: int) -> list[Decimal]:
         name = self.terms[i].name
-        return [row.size for row in (*self.file.positions, *self.file.orders) if row.contract == name]
+        rows: list[PositionTerms | OrderTerms] = [*self.file.positions, *self.file.orders]
+        return [row.size for row in rows if row.contract == name]
 
     def _gross(self, i: int) -> Decimal:
         """Largest value that the contract's rows can have, settlement currency."""
@@ -229,8 +236,10 @@ class _Builder:
         seen = [self.marks[i], self.underlyings[one.underlying].price if one.is_option else self.marks[i]]
         if one.kind == "inverse_option":
             seen = [Decimal(1)]
-        seen += [row.entry for row in self.file.positions if row.contract == name and row.entry is not None]
-        seen += [row.price for row in self.file.orders if row.contract == name and row.price is not None]
+        booked = [row.entry for row in self.file.positions if row.contract == name and row.entry is not None]
+        booked += [row.price for row in self.file.orders if row.contract == name and row.price is not None]
+        # what is booked at other prices enters sums, not grids
+        seen += [price * _BOOKED if one.is_inverse else price / _BOOKED for price in booked]
         units = max(sum(map(abs, self._sizes(i)), Decimal(0)), Decimal(1)) * one.multiplier
         return units / min(seen) if one.is_inverse else units * max(seen)
 
@@ -326,7 +335,7 @@ class _Builder:
         returns = [one.returns for one in under]
         window = min((len(one) for one in returns), default=0)
         history = np.array([one[len(one) - window :] for one in returns]).T if window else np.zeros((0, len(under)))
-        measured = np.sqrt((history**2).mean(axis=0)) if window else np.full(len(under), np.nan)
+        measured = [math.sqrt(sum(r * r for r in own) / len(own)) if own else math.nan for own in returns]
         price = np.array([float(one.price) for one in under])
         # an inverse lot is a number of quote units
         units = np.where(table.inverse, price, 1.0) / table.lot_size

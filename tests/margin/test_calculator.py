@@ -92,6 +92,30 @@ def test_t7_through_the_calculator() -> None:
         assert found.positions[0].liquidation_price == pytest.approx(expected, abs=1e-2)
 
 
+def test_t7_under_the_preset_of_the_venue() -> None:
+    for size, expected in ((1, 96_202.53), (-1, 103_703.70)):
+        found = calculate(perpetual(100_000, size, leverage=20), "hyperliquid_isolated")
+        assert found.positions[0].margin == pytest.approx(5_000)
+        assert found.positions[0].initial == pytest.approx(5_000, abs=1e-4)
+        assert found.positions[0].liquidation_price == pytest.approx(expected, abs=1e-2)
+
+
+def test_a_chosen_leverage_sets_initial_and_not_maintenance() -> None:
+    at = {lever: calculate(perpetual(100, 100, 5_000, leverage=lever), "hyperliquid") for lever in (5, 10)}
+    assert [at[lever].initial for lever in (5, 10)] == pytest.approx([2_000, 1_000], abs=1e-3)
+    assert at[5].maintenance == at[10].maintenance
+
+
+def test_liquidation_prices_across_tiers() -> None:
+    tiers = [(50e3, 0.004), (250e3, 0.005), (1e6, 0.01), (10e6, 0.025), (20e6, 0.05)]
+    for size in (-3, 5, 20, -150):
+        cash = abs(size) * 3_000.0
+        found = calculate(perpetual(60_000, size, cash), "binance_tiers")
+        exact = liquidation_prices([Leg(size, 60_000, tiers)], cash)
+        expected = exact.below if size > 0 else exact.above
+        assert found.positions[0].liquidation_price == pytest.approx(expected, rel=1e-6)
+
+
 def option(**changes: Any) -> dict[str, Any]:
     terms = {
         "name": "CALL", "underlying": "BTC", "kind": "linear_option", "strike": 110, "option_type": "call",
@@ -280,7 +304,7 @@ def test_the_calculator_asks_what_the_market_asks(
     assert sum(found.maintenance_parts.values()) == found.maintenance
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     price=st.floats(0.01, 1e5), leverage=st.floats(1.5, 50), side=st.sampled_from([1, -1]), coin=st.booleans(),
     size=st.decimals(Decimal("0.01"), Decimal(1000), places=2), basis=st.sampled_from(["mark", "entry"]),
@@ -337,7 +361,7 @@ def test_bad_input_names_key_and_value(change: dict[str, Any], key: str, value: 
 
 
 def test_no_regime_is_an_error_that_lists_them() -> None:
-    with pytest.raises(ConfigError, match="one of .*cross.*static"):
+    with pytest.raises(ConfigError, match=r"one of .*cross.*static"):
         calculate(perpetual(100, 1, 50))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import assume, given
@@ -123,7 +124,7 @@ def accounts(draw: st.DrawFn) -> tuple[list[Leg], float, bool, str, float]:
     for _ in range(draw(st.integers(1, 2))):
         rows = draw(ladders)
         caps = [cap for cap, _ in rows]
-        assume(all(b > a * 1.001 for a, b in zip(caps, caps[1:], strict=False)))
+        assume(all(b > a * 1.001 for a, b in pairwise(caps)))
         tiers = list(zip(caps, sorted(rate for _, rate in rows), strict=True))
         value = draw(st.floats(1.0, 1e6))
         units = value * entry if inverse else value / entry
