@@ -118,7 +118,7 @@ def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 
 def amount(value: float) -> str:
     """Money or a size: thousands apart, two decimals, more for small numbers."""
-    if value == 0.0 or abs(value) < 1e-12:
+    if value == 0.0 or abs(value) < 5e-8:
         return "0"
     if abs(value) >= 1_000:
         return f"{value:,.2f}"

@@ -172,10 +172,6 @@ class _Builder:
                 elif _decimals(row.size) > SIZE_DIGITS_MAX:
                     allowed = f"at most {SIZE_DIGITS_MAX} decimals"
                     problems.append(Problem("", f"{key}.{i}.size", str(row.size), allowed))
-        for i, row in enumerate(file.positions):
-            if row.contract in self.number and self.terms[self.number[row.contract]].kind == "spot" and row.size < 0:
-                allowed = "a spot holding above 0; borrowed coins are collateral with a negative amount"
-                problems.append(Problem("", f"positions.{i}.size", str(row.size), allowed))
         if not file.positions and not file.orders:
             problems.append(Problem("", "positions", [], "at least one position or order"))
         if problems:
