@@ -37,7 +37,7 @@ def portfolio(*, dense: bool, orders: bool) -> Any:
     if not dense:
         lots[rng.random(shape) > HELD / CONTRACTS] = 0
     nothing = np.zeros((0, CONTRACTS), np.int64)
-    cells = dict.fromkeys(("open_buy", "open_sell", "loss_buy", "loss_sell"), nothing)
+    cells: dict[str, np.ndarray] = dict.fromkeys(("open_buy", "open_sell", "loss_buy", "loss_sell"), nothing)
     if orders:
         resting = rng.random(shape) < HELD / CONTRACTS
         for name in ("open_buy", "open_sell"):
@@ -155,6 +155,6 @@ def benchmarks() -> list[Benchmark]:
         for suffix, dense, orders in (("", False, False), (".dense", True, False), (".orders", True, True)):
             prepare: Callable[[], Work] = partial(_whole_exchange, regime, dense=dense, orders=orders)
             found.append(Benchmark(f"requirement.{name}{suffix}", "ms", prepare, inverse=True))
-    for name in ("static", "binance_tiers", "portfolio"):
+    for name in ("static", "binance_tiers"):
         found.append(Benchmark(f"pretrade.{name}", "us/order", partial(_admission, name), inverse=True))
     return [*found, Benchmark("market.portfolio_over_static", "x", _ratio, rounds=3, inverse=True)]
