@@ -336,6 +336,8 @@ class AddonRule(ComposedRule):
         if ratio[0] == 0:
             return None
         entry = risk.arrays.get("entry_rate")
+        if entry is not None:
+            entry = entry[: len(portfolio.lots)]
         if entry is None and "entry_rate" in portfolio.features:
             entry = np.rint(portfolio.features["entry_rate"][:, None] * s.RATE_ONE) * np.ones(portfolio.lots.shape)
             entry = np.clip(entry, 0, s.RATE_ONE).astype(np.int64)
