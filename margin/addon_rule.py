@@ -310,8 +310,8 @@ class AddonRule(ComposedRule):
         positions = base.maintenance if kept is None else kept.sum(axis=1)
         maintenance_parts = {"positions": positions} | {name: amount.sum(axis=1) for name, amount in held.items()}
         answer = Requirement(
-            initial=base.initial + sum(added.values()).sum(axis=1),
-            maintenance=positions + sum(held.values()).sum(axis=1),
+            initial=base.initial + np.sum(list(added.values()), axis=(0, 2)),
+            maintenance=positions + np.sum(list(held.values()), axis=(0, 2)),
             parts=parts,
             maintenance_parts=maintenance_parts,
             positions_value=base.positions_value,

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from margin import netting
 from margin.addon_parameters import AddonParameters
@@ -45,7 +45,7 @@ Rates = Literal["fixed", "volatility", "forecast"]
 Netting = Literal["cross", "isolated", "scenarios"]
 
 # Parameters that are tables of their own
-NESTED = {"calibrate": SeriesParameters, "addons": AddonParameters}
+NESTED: dict[str, type[BaseModel]] = {"calibrate": SeriesParameters, "addons": AddonParameters}
 
 _KERNELS = {"cross": _cross_kernel, "isolated": _isolated_kernel, "scenarios": _scenarios_kernel}
 _DEFINITIONS = {"cross": netting.cross, "isolated": netting.isolated, "scenarios": netting.scenarios}

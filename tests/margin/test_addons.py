@@ -27,7 +27,12 @@ ALL = {
     "skew": {"on": "both", "skew_scale": 1e6, "slope": 2.0, "maintenance_ratio": 0.3},
     "concentration_ratio": {"on": "both", "threshold": 1e5},
     "crowding": {"on": "both", "impact": 0.8, "band": 0.02},
-    "behaviour": {"on": "both", "cap": 0.03, "utilisation": {"weight": 0.02}, "turnover": {"weight": 0.02, "full": 9.0}},
+    "behaviour": {
+        "on": "both",
+        "cap": 0.03,
+        "utilisation": {"weight": 0.02},
+        "turnover": {"weight": 0.02, "full": 9.0},
+    },
 }
 NAMES = ("liquidity", "drift", "skew", "concentration_ratio", "crowding", "behaviour")
 
@@ -132,8 +137,9 @@ def test_addons_are_never_negative_and_never_exceed_the_cap(drawn: Any, chosen: 
         total = np.array(compiled(model, state, which))
         assert np.all(total >= without)
     portfolio = markets.view(state, drawn[0])
-    worst = portfolio.notional(portfolio.lots + portfolio.open_buy), portfolio.notional(
-        portfolio.lots - portfolio.open_sell
+    worst = (
+        portfolio.notional(portfolio.lots + portfolio.open_buy),
+        portfolio.notional(portfolio.lots - portfolio.open_sell),
     )
     added = np.array(compiled(model, state, INITIAL)) - np.array(
         [int(plain.requirement_kernel(state, a, -1, INITIAL)) for a in range(ACCOUNTS)]
@@ -141,7 +147,7 @@ def test_addons_are_never_negative_and_never_exceed_the_cap(drawn: Any, chosen: 
     assert np.all(added <= (np.maximum(*worst) // 2 + 2).sum(axis=1))
 
 
-@given(lots=st.integers(1, 10**6), more=st.integers(0, 10**6), chosen=st.sampled_from(NAMES[:4] + ("behaviour",)))
+@given(lots=st.integers(1, 10**6), more=st.integers(0, 10**6), chosen=st.sampled_from((*NAMES[:4], "behaviour")))
 @settings(max_examples=25, deadline=None)
 def test_addons_grow_with_size(lots: int, more: int, chosen: str) -> None:
     contracts = markets.table(1)
