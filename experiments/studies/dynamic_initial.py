@@ -163,7 +163,7 @@ def solve_scales(base: Scenario, seeds: Sequence[int], workers: int) -> dict[str
     """Factor of each regime by which its mean initial margin per notional is that of ``static``, on tuning seeds.
 
     Returns:
-        Regime -> ``scale`` and the ``margin`` it gives.
+        Regime -> ``scale``, and the ``margin`` of the last step of the search, which need not have settled.
     """
     static = mean_margin(runs_of([Task(base, "static", 1.0, seed, True) for seed in seeds], workers))
     found = {"static": {"scale": 1.0, "margin": static}}
