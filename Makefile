@@ -20,7 +20,7 @@ KERNEL_TESTS := tests/sim tests/margin tests/agents
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lint format format-check types imports boundscheck studies reference hashes check clean
+.PHONY: help demo test bench lint format format-check types imports boundscheck studies study-dynamic-initial reference hashes check clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -58,6 +58,9 @@ boundscheck: $(DEV_STAMP) ## the kernel tests with every array index checked
 
 studies: $(DEV_STAMP) ## the long statistical studies (many seeds)
 	$(BIN)/python -m pytest -m study $(PYTEST_ARGS)
+
+study-dynamic-initial: $(RUN_STAMP) ## dynamic initial margining against static and dynamic, whole runs
+	$(BIN)/python -m experiments.studies.dynamic_initial --tune 10 --seeds 100:140 --jobs $(JOBS)
 
 reference: $(RUN_STAMP) ## rewrite the tables of docs/ that are generated from the code
 	$(BIN)/python docs/generate.py

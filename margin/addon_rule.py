@@ -310,8 +310,8 @@ class AddonRule(ComposedRule):
         positions = base.maintenance if kept is None else kept.sum(axis=1)
         maintenance_parts = {"positions": positions} | {name: amount.sum(axis=1) for name, amount in held.items()}
         answer = Requirement(
-            initial=base.initial + sum(added.values()).sum(axis=1),
-            maintenance=positions + sum(held.values()).sum(axis=1),
+            initial=base.initial + np.sum(list(added.values()), axis=(0, 2)),
+            maintenance=positions + np.sum(list(held.values()), axis=(0, 2)),
             parts=parts,
             maintenance_parts=maintenance_parts,
             equity_excluded=base.equity_excluded,
@@ -336,6 +336,8 @@ class AddonRule(ComposedRule):
         if ratio[0] == 0:
             return None
         entry = risk.arrays.get("entry_rate")
+        if entry is not None:
+            entry = entry[: len(portfolio.lots)]
         if entry is None and "entry_rate" in portfolio.features:
             entry = np.rint(portfolio.features["entry_rate"][:, None] * s.RATE_ONE) * np.ones(portfolio.lots.shape)
             entry = np.clip(entry, 0, s.RATE_ONE).astype(np.int64)

@@ -76,29 +76,36 @@ def value_of(portfolio: PortfolioView, lots: Ints) -> Ints:
     return np.sign(value) * (size * whole + charge(size, np.broadcast_to(part, size.shape)))
 
 
-def liquidation_buckets(value: Ints, own: Ints, others: Ints, rate: Ints, mark: Ints, drawn: Ints) -> Ints:
+def liquidation_buckets(
+    lots: Ints, size: Ints, own: Ints, others: Ints, rate: Ints, mark: Ints, drawn: Ints, inverse: NDArray[np.bool_]
+) -> Ints:
     """Bucket of the liquidation map in which each position's liquidation price lies, -1 beyond the map.
 
-    A long of value V with equity E behind it, at the maintenance rate m and with other maintenance M, is liquidated
-    where ``E - V (1 - p) = M + m V p``, at the fraction ``p = (V - E + M) / (V (1 - m))`` of the mark; a short at
-    ``(V + E - M) / (V (1 + m))``.
+    A linear long of value V with equity E behind it, at the maintenance rate m and with other maintenance M, is
+    liquidated where ``E - V (1 - p) = M + m V p``, at the fraction ``p = (V - E + M) / (V (1 - m))`` of the mark; a
+    short at ``(V + E - M) / (V (1 + m))``. The value of an inverse contract goes with ``1 / p``: a long is liquidated
+    where that reaches ``(V + E - M) / (V (1 + m))``, a short where it falls to ``(V - E + M) / (V (1 - m))``.
 
     Args:
-        value: signed value of the positions at mark, int64[A, C] minor units.
+        lots: signed, int64[A, C].
+        size: absolute value of the positions at mark, int64[A, C] minor units.
         own: equity that stands behind each, minor units.
         others: maintenance of what else that equity carries, minor units.
         rate: maintenance rate, int64[C], 2**-32.
         mark: int64[C], sub-ticks.
         drawn: mark at which the map was drawn, int64[C], sub-ticks.
+        inverse: bool[C].
     """
-    size = np.maximum(np.abs(value), 1).astype(float)
+    value = np.maximum(size, 1).astype(float)
     share = rate.astype(float) / float(RATE_ONE)
-    long = ((value - own + others).astype(float) / size) / np.where(share < 1.0, 1.0 - share, 1.0)
-    short = ((own - others - value).astype(float) / size) / (1.0 + share)
-    price = np.where(value > 0, long, short)
-    row = np.floor(price * (mark.astype(float) / np.maximum(drawn, 1).astype(float)) * float(MAP_HALF))
-    known = (value != 0) & (drawn > 0) & (row >= 0.0) & (row < float(MAP_BUCKETS)) & ((value < 0) | (share < 1.0))
-    return np.where(known, row, -1.0).astype(np.int64)
+    down = ((size - own + others).astype(float) / value) / np.where(share < 1.0, 1.0 - share, 1.0)
+    up = ((size + own - others).astype(float) / value) / (1.0 + share)
+    falls = (lots > 0) != inverse
+    ratio = np.where(falls, down, up)
+    turned = np.where(inverse & (ratio > 0.0), 1.0 / np.where(ratio > 0.0, ratio, 1.0), np.where(inverse, -1.0, ratio))
+    row = np.floor(turned * (mark.astype(float) / np.maximum(drawn, 1).astype(float)) * float(MAP_HALF))
+    known = (lots != 0) & (size > 0) & (drawn > 0) & (row >= 0.0) & (row < float(MAP_BUCKETS))
+    return np.where(known & (~falls | (share < 1.0)), row, -1.0).astype(np.int64)
 
 
 def crowd_lots(
@@ -118,7 +125,10 @@ def crowd_lots(
         own = np.broadcast_to((portfolio.cash.sum(axis=1) + unrealised.sum(axis=1))[:, None], lots.shape)
         required = charge(np.abs(held), risk.rate_maintenance)
         others = required.sum(axis=1)[:, None] - required
-    bucket = liquidation_buckets(value, own, others, risk.rate_maintenance, mark, coefficient[:, A_MAP_MARK])
+    bucket = liquidation_buckets(
+        lots, np.abs(value), own, others, risk.rate_maintenance, mark, coefficient[:, A_MAP_MARK],
+        portfolio.contracts.inverse,
+    )  # fmt: skip
     totals = risk.arrays["liquidation_map"]
     band = coefficient[:, A_BAND]
     low, high = np.maximum(bucket - band, 0), np.minimum(bucket + band + 1, MAP_BUCKETS)

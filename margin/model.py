@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from margin import batch, netting
 from margin.addon_parameters import AddonParameters
@@ -67,7 +67,7 @@ Rates = Literal["fixed", "volatility", "forecast", "open_interest", "tiers", "st
 Netting = Literal["cross", "collateral", "isolated", "scenarios"]
 
 # Parameters that are tables of their own
-NESTED = {"calibrate": SeriesParameters, "addons": AddonParameters}
+NESTED: dict[str, type[BaseModel]] = {"calibrate": SeriesParameters, "addons": AddonParameters}
 
 _RATES: dict[str, type[Parameters]] = {
     "fixed": FixedRateParameters,

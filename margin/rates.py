@@ -79,6 +79,13 @@ _WINDOW_ONLY = ("window", "tails")
 _GARCH_ONLY = ("alpha", "beta", "omega", "long_run_volatility")
 
 
+def _within(defaults: Any, given: Any) -> Any:
+    """What is given inside a table of tables, on top of the defaults in it."""
+    if not isinstance(defaults, dict) or not isinstance(given, dict):
+        return given
+    return defaults | {key: _within(defaults.get(key), value) for key, value in given.items()}
+
+
 def merged(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Parameters given on top of a preset's: giving one of a group puts the preset's others of that group aside."""
     aside = {name for group in EXCLUSIVE if any(key in given for key in group) for name in group}
@@ -86,7 +93,7 @@ def merged(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         aside |= {*_EWMA_ONLY, *_GARCH_ONLY, *_WINDOW_ONLY}
     if "calibrate" in given:
         aside |= set(_GARCH_ONLY)
-    tables = {key: defaults[key] | given[key] for key in ("addons",) if key in defaults and key in given}
+    tables = {key: _within(defaults[key], given[key]) for key in ("addons",) if key in defaults and key in given}
     return {key: value for key, value in defaults.items() if key not in aside} | given | tables
 
 

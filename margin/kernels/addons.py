@@ -32,6 +32,8 @@ from sim.kernels.jit import kernel
 from sim.kernels.ledger import equity, maintenance_row, newest_row, position_equity, value_at
 from sim.kernels.state import (
     INITIAL,
+    INVERSE_FUTURE,
+    INVERSE_PERPETUAL,
     ISOLATED,
     M_CONTRACTS,
     M_LAYOUT,
@@ -77,28 +79,42 @@ def concentration_rate(coefficient, rate, lots, gathered):
 
 
 @kernel()
-def liquidation_bucket(value, own, others, rate, mark, drawn):
+def is_inverse(state, contract):
+    """True for contracts whose value is lots x tick_value / price."""
+    kind = state.contracts[contract].kind
+    return kind == INVERSE_PERPETUAL or kind == INVERSE_FUTURE
+
+
+@kernel()
+def liquidation_bucket(lots, size, own, others, rate, mark, drawn, inverse):
     """Bucket of the liquidation map in which a position's liquidation price lies, -1 beyond the map.
 
     Args:
-        value: signed value of the position at mark, minor units.
+        lots: signed lots.
+        size: absolute value of the position at mark, minor units.
         own: equity that stands behind it, minor units.
         others: maintenance of what else that equity carries, minor units.
         rate: maintenance rate, units.
         mark: sub-ticks.
         drawn: mark at which the map was drawn, sub-ticks.
+        inverse: whether the value goes with one over the price.
     """
-    if value == 0 or drawn <= 0:
+    if lots == 0 or size <= 0 or drawn <= 0:
         return np.int64(-1)
-    size = np.float64(abs(value))
+    value = np.float64(size)
     share = np.float64(rate) / np.float64(RATE_ONE)
-    if value > 0:
+    # the value loses for a linear long as it falls, and for an inverse long as it rises with one over the price
+    if (lots > 0) != inverse:
         if share >= 1.0:
             return np.int64(-1)
-        price = (np.float64(value - own + others) / size) / (1.0 - share)
+        ratio = (np.float64(size - own + others) / value) / (1.0 - share)
     else:
-        price = (np.float64(own - others - value) / size) / (1.0 + share)
-    row = np.floor(price * (np.float64(mark) / np.float64(drawn)) * np.float64(MAP_HALF))
+        ratio = (np.float64(size + own - others) / value) / (1.0 + share)
+    if inverse:
+        if ratio <= 0.0:
+            return np.int64(-1)
+        ratio = 1.0 / ratio
+    row = np.floor(ratio * (np.float64(mark) / np.float64(drawn)) * np.float64(MAP_HALF))
     if row < 0.0 or row >= np.float64(MAP_BUCKETS):
         return np.int64(-1)
     return np.int64(row)
@@ -184,7 +200,8 @@ def _crowd_of(state, account, contract, coefficient, lots, rate, row):
             if c != contract and held != 0:
                 others += mul_rate(abs(value_at(state, c, held, state.quotes[c].mark)), state.rate_maintenance[row, c])
     maintenance = state.rate_maintenance[row, contract]
-    bucket = liquidation_bucket(value, own, others, maintenance, mark, coefficient[A_MAP_MARK])
+    drawn = coefficient[A_MAP_MARK]
+    bucket = liquidation_bucket(lots, abs(value), own, others, maintenance, mark, drawn, is_inverse(state, contract))
     own_bucket, own_lots = state.map_own[account, contract, 0] - 1, state.map_own[account, contract, 1]
     side = 0 if lots > 0 else 1
     if own_lots * lots < 0:

@@ -66,7 +66,7 @@ from margin.kernels.addon_columns import (
     Q_WEIGHT_NEW,
     Q_WEIGHTS,
 )
-from margin.kernels.addons import liquidation_bucket
+from margin.kernels.addons import is_inverse, liquidation_bucket
 from margin.kernels.columns import P_RATES, P_SAMPLE, VOLATILITY
 from margin.kernels.publish import forecast_variance, publish
 from sim.kernels.jit import kernel
@@ -74,6 +74,7 @@ from sim.kernels.ledger import equity, position_equity, value_at
 from sim.kernels.state import (
     CLOSED,
     ISOLATED,
+    M_ACCOUNTS,
     M_CONTRACTS,
     M_LAYOUT,
     M_RISK_SLOTS,
@@ -240,7 +241,7 @@ def draw_map(state):
             rate = state.model_rates[0, contract, 1]
             others = carried - mul_rate(abs(value), rate) if carried > 0 else np.int64(0)
             own = position_equity(state, account, contract) if isolated else equity(state, account)
-            bucket = liquidation_bucket(value, own, others, rate, mark, mark)
+            bucket = liquidation_bucket(lots, abs(value), own, others, rate, mark, mark, is_inverse(state, contract))
             if bucket >= 0:
                 state.liquidation_map[contract, 0 if lots > 0 else 1, bucket + 1] += abs(lots)
                 state.map_own[account, contract, 0] = bucket + 1  # 0: nowhere
@@ -340,6 +341,9 @@ def publish_with_addons(state, slot):
 
     Positions are looked at first: they were accepted under the rates published before.
     """
+    if state.features.shape[1] != state.meta[M_ACCOUNTS]:
+        publish(state, slot)  # a state without room for accounts' features: rates only
+        return
     if state.addon_params[slot, 0, Q_TRACKED] != 0.0 or state.addon_params[slot, 0, Q_ENTRY] != 0.0:
         observe_positions(state, slot)
     publish(state, slot)

@@ -31,8 +31,9 @@ def test_every_preset_is_a_model_with_source_and_date() -> None:
         assert isinstance(model, MarginModel)
         assert model.name == name
         assert model.layout == ("isolated" if preset.netting == "isolated" else "cross")
-        # a charge that depends on the size of the position has no one rate for the index
-        assert model.index_valid == (preset.rates not in ("tiers", "steps", "size")) or preset.rule
+        # a charge that depends on the account or on the size of the position has no one rate for the index
+        by_size = preset.rates in ("tiers", "steps", "size")
+        assert preset.rule or model.index_valid == (not by_size) or "addons" in preset.params
         assert preset.source
         assert preset.summary.endswith(".")
         assert len(preset.date) == 10
