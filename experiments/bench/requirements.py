@@ -37,7 +37,7 @@ def portfolio(*, dense: bool, orders: bool) -> Any:
     if not dense:
         lots[rng.random(shape) > HELD / CONTRACTS] = 0
     nothing = np.zeros((0, CONTRACTS), np.int64)
-    cells: dict[str, np.ndarray] = dict.fromkeys(("open_buy", "open_sell", "loss_buy", "loss_sell"), nothing)
+    cells: dict[str, Any] = dict.fromkeys(("open_buy", "open_sell", "loss_buy", "loss_sell"), nothing)
     if orders:
         resting = rng.random(shape) < HELD / CONTRACTS
         for name in ("open_buy", "open_sell"):

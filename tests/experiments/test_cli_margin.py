@@ -73,7 +73,7 @@ def test_the_pages_compute_what_they_say(capsys: pytest.CaptureFixture[str]) -> 
             exec(compile(snippet, page, "exec"), {})
         out = capsys.readouterr().out
         assert all(number in out for number in printed)
-    code, out, _ = call(capsys, "margin", str(ROOT / "docs" / "portfolios" / "linear.toml"))
+    _, out, _ = call(capsys, "margin", str(ROOT / "docs" / "portfolios" / "linear.toml"))
     for number in ("17,010.00", "9,000.00", "3,750.00", "50,933.33", "3,646.83"):
         assert number in out
     page = (ROOT / "docs" / "calculator.md").read_text(encoding="utf-8")
