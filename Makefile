@@ -60,7 +60,7 @@ studies: $(DEV_STAMP) ## the long statistical studies (many seeds)
 	$(BIN)/python -m pytest -m study $(PYTEST_ARGS)
 
 study-dynamic-initial: $(RUN_STAMP) ## dynamic initial margining against static and dynamic, whole runs
-	$(BIN)/python -m experiments.studies.dynamic_initial --tune 10 --seeds 100:140 --jobs $(JOBS)
+	$(BIN)/python -m experiments.studies.dynamic_initial --tune 40 --seeds 200:260 --jobs $(JOBS)
 
 reference: $(RUN_STAMP) ## rewrite the tables of docs/ that are generated from the code
 	$(BIN)/python docs/generate.py

@@ -5,7 +5,7 @@ open interest with which the market meets a forced sale. To compare regimes at e
 solved on tuning seeds, so that the initial margin of the targeters per unit of their notional has the same mean over
 time as under ``static``, through the second day, which the sale ends. Effects are then measured on fresh seeds.
 
-    python -m experiments.studies.dynamic_initial --tune 10 --seeds 100:140 --jobs 2
+    python -m experiments.studies.dynamic_initial --tune 40 --seeds 200:260 --jobs 2
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import optimize
 
 from experiments import build, jobs, run
 from experiments.engines import engine
@@ -38,7 +39,7 @@ _SETTLED = 1440  # the first day fills the book
 _SALE = 2880
 _LOTS = 1000  # about a tenth of a day's volume
 _TOLERANCE = 0.01
-_ITERATIONS = 8
+_ITERATIONS = 16
 
 
 @dataclass(frozen=True)
@@ -162,19 +163,36 @@ def mean_margin(runs: Sequence[Mapping[str, Any]]) -> float:
 def solve_scales(base: Scenario, seeds: Sequence[int], workers: int) -> dict[str, dict[str, float]]:
     """Factor of each regime by which its mean initial margin per notional is that of ``static``, on tuning seeds.
 
+    Margin and leverage feed on one another, so steps in proportion need not settle: they only bracket the factor, and
+    Brent's method closes in on it. The step that came nearest is taken.
+
     Returns:
-        Regime -> ``scale``, and the ``margin`` of the last step of the search, which need not have settled.
+        Regime -> ``scale``, and its ``margin`` on the tuning seeds.
     """
     static = mean_margin(runs_of([Task(base, "static", 1.0, seed, True) for seed in seeds], workers))
     found = {"static": {"scale": 1.0, "margin": static}}
     for regime in REGIMES[1:]:
-        scale, margin = 1.0, float("nan")
-        for _ in range(_ITERATIONS):
-            margin = mean_margin(runs_of([Task(base, regime, scale, seed, True) for seed in seeds], workers))
-            if abs(margin / static - 1.0) <= _TOLERANCE:
+        tried: dict[float, float] = {}
+
+        def excess(log_scale: float, regime: str = regime, tried: dict[float, float] = tried) -> float:
+            scale = float(f"{np.exp(log_scale):.6g}")
+            if scale not in tried:
+                runs = runs_of([Task(base, regime, scale, seed, True) for seed in seeds], workers)
+                tried[scale] = float(np.log(mean_margin(runs) / static))
+            # near enough is a root, so that the search ends there
+            return 0.0 if abs(tried[scale]) <= _TOLERANCE else tried[scale]
+
+        at, value = 0.0, excess(0.0)
+        while value != 0.0 and len(tried) < _ITERATIONS:
+            beyond = at - 1.25 * value
+            there = excess(beyond)
+            if there * value <= 0.0:
+                left = _ITERATIONS - len(tried)
+                optimize.brentq(excess, at, beyond, xtol=1e-4, maxiter=max(left, 1), disp=False)
                 break
-            scale = float(f"{scale * static / margin:.6g}")
-        found[regime] = {"scale": scale, "margin": margin}
+            at, value = beyond, there
+        scale = min(tried, key=lambda one: abs(tried[one]))
+        found[regime] = {"scale": scale, "margin": static * float(np.exp(tried[scale])), "tried": len(tried)}
     return found
 
 
@@ -234,8 +252,8 @@ def _cell(estimate: Mapping[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tune", default="10", help="tuning seeds (10 means 0 to 9)")
-    parser.add_argument("--seeds", default="100:140", help="fresh seeds")
+    parser.add_argument("--tune", default="40", help="tuning seeds (40 means 0 to 39)")
+    parser.add_argument("--seeds", default="200:260", help="fresh seeds")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--targeters", type=int, default=1200, help="leverage targeters")
     parser.add_argument("--capital-lots", type=float, default=0.5, help="mean deposit, lots at full value")
