@@ -208,7 +208,15 @@ class AddonRule(ComposedRule):
         self.index_valid = self.index_valid and not raised and not self.at_entry
 
     def init(self, contracts: ContractTable) -> ModelState:
-        """The arrays of the composition, and ``addons``, float64[C, ADDON_PARAMS]."""
+        """The arrays of the composition, and ``addons``, float64[C, ADDON_PARAMS].
+
+        Raises:
+            ConfigError: a contract settles in another currency than the account's.
+        """
+        if contracts.currency.any():
+            foreign = [name for name, currency in zip(contracts.names, contracts.currency, strict=True) if currency]
+            allowed = f"contracts that settle in the account currency ({contracts.currencies[0]}) with add-ons"
+            raise ConfigError.of("contracts", foreign, allowed)
         memory = super().init(contracts)
         ratio = float(getattr(self.params, "maintenance_ratio", 0.0))
         if self.at_entry and ratio == 0.0:

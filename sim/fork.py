@@ -119,7 +119,9 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     market.margin = model
     market._connect()
     state.rate_initial[:] = state.model_rates[0, :, s.INITIAL]
-    has_schedule = market._put_schedule(model.init(market.contract_table), scale)
+    memory = model.init(market.contract_table)
+    has_schedule = market._put_schedule(memory, scale)
+    market._put_haircuts(memory)
     described = getattr(model, "features", False)
     if described:
         model.take_over(state, slot)  # type: ignore[attr-defined]

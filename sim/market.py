@@ -161,11 +161,7 @@ class Market(mesa.Model):
             self.contracts, 1.0 - 2.0 ** (-1.0 / half_life), config.steps_per_day, config.interest_rate
         )
         state.exchange[:] = exchange_rules(self.contracts, int(self.contract_table.minor[0]))
-        names = currencies_of(self.contracts)
-        for name, haircut in clearing_.haircuts.items():
-            if name not in names[1:]:
-                raise ConfigError.of("clearing.haircuts", name, "one of " + (", ".join(names[1:]) or "no currency"))
-            state.haircut[names.index(name)] = rate_to_units(haircut)
+        self._put_haircuts({})
         state.contracts["variance_fast_alpha"] = 1.0 / config.fast_volatility_steps
         state.contracts["variance_slow_alpha"] = 1.0 / config.slow_volatility_steps
         state.value[:] = self.world.value
@@ -293,6 +289,7 @@ class Market(mesa.Model):
                 state.model_state[slot] = memory["state"]
                 if slot == 0:
                     self._put_schedule(memory)
+                    self._put_haircuts(memory)
                 if "window" in memory:
                     state.model_window[slot, :, : memory["window"].shape[1]] = memory["window"]
                 model.publish_kernel(state, slot)
@@ -312,6 +309,17 @@ class Market(mesa.Model):
         given = scaled_schedule(memory["tiers"], scale)
         table[:, : given.shape[1]] = given
         return True
+
+    def _put_haircuts(self, memory: ModelState) -> None:
+        """Put haircuts of collateral in force: those of clearing, and where they are larger those of the regime."""
+        names, haircut = currencies_of(self.contracts), self.state.haircut
+        haircut[:] = 0
+        for name, part in self.clearing.haircuts.items():
+            if name not in names[1:]:
+                raise ConfigError.of("clearing.haircuts", name, "one of " + (", ".join(names[1:]) or "no currency"))
+            haircut[names.index(name)] = rate_to_units(part)
+        given = memory.get("haircut", haircut)
+        haircut[:] = np.maximum(haircut, given[: len(haircut)])
 
     def _fill_risk_ring(self) -> None:
         """Make what was just published bind maintenance at once (set-up and forks)."""

@@ -29,11 +29,9 @@ from margin.kernels.addon_columns import (
 )
 from margin.kernels.requirement import cross, isolated, scenarios
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import equity, maintenance_row, newest_row, position_equity, value_at
+from sim.kernels.ledger import equity, is_inverse, maintenance_row, newest_row, position_equity, value_at
 from sim.kernels.state import (
     INITIAL,
-    INVERSE_FUTURE,
-    INVERSE_PERPETUAL,
     ISOLATED,
     M_CONTRACTS,
     M_LAYOUT,
@@ -76,13 +74,6 @@ def concentration_rate(coefficient, rate, lots, gathered):
         ratio = np.sqrt(np.float64(gathered) / np.float64(threshold))
         found += np.int64(min(np.ceil(np.float64(rate) * (ratio - 1.0)), np.float64(RATE_ONE)))
     return min(found, np.int64(RATE_ONE))
-
-
-@kernel()
-def is_inverse(state, contract):
-    """True for contracts whose value is lots x tick_value / price."""
-    kind = state.contracts[contract].kind
-    return kind == INVERSE_PERPETUAL or kind == INVERSE_FUTURE
 
 
 @kernel()

@@ -66,11 +66,11 @@ from margin.kernels.addon_columns import (
     Q_WEIGHT_NEW,
     Q_WEIGHTS,
 )
-from margin.kernels.addons import is_inverse, liquidation_bucket
+from margin.kernels.addons import liquidation_bucket
 from margin.kernels.columns import P_RATES, P_SAMPLE, VOLATILITY
 from margin.kernels.publish import forecast_variance, publish
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import equity, position_equity, value_at
+from sim.kernels.ledger import equity, is_inverse, position_equity, value_at
 from sim.kernels.state import (
     CLOSED,
     ISOLATED,
