@@ -80,7 +80,7 @@ def print_result(result: Result, console: Console | None = None) -> None:
 def _summary(result: Result) -> Group:
     rows = [("equity", amount(result.equity))]
     if result.margin_equity != result.equity:
-        rows.append(("margin equity (after haircuts)", amount(result.margin_equity)))
+        rows.append(("equity that counts as margin", amount(result.margin_equity)))
     rows += [
         ("initial requirement", amount(result.initial)),
         ("maintenance requirement", amount(result.maintenance)),

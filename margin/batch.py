@@ -8,7 +8,7 @@ import numpy as np
 
 from margin.kernels import schedule as compiled
 from sim.interfaces import PortfolioView, Requirement, RiskParameters
-from sim.kernels.layout import SCHEDULE_COLUMNS
+from sim.kernels.layout import SCHEDULE_COLUMNS, SPOT
 
 
 def arrays_of(portfolio: PortfolioView, risk: RiskParameters) -> tuple[Any, ...]:
@@ -16,6 +16,7 @@ def arrays_of(portfolio: PortfolioView, risk: RiskParameters) -> tuple[Any, ...]
     contracts = portfolio.contracts
     inverse = contracts.inverse
     per_lot = np.where(inverse, 16, portfolio.mark) * contracts.tick_value
+    per_lot[contracts.kind == SPOT] = 0  # covered by cash
     rates = np.array([risk.rate_initial, risk.rate_maintenance], np.int64)
     tables = risk.arrays.get("tiers")
     if tables is None:

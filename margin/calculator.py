@@ -113,8 +113,10 @@ class Result:
         layout: ``"cross"`` or ``"isolated"``.
         mm_basis: maintenance at ``"mark"`` or ``"entry"``.
         equity: cash, pockets, unrealised profit, options and coins at market value.
-        margin_equity: equity less haircuts.
-        initial: initial requirement, open orders included; isolated: of positions at their marks and of orders.
+        margin_equity: equity less haircuts and less ``equity_excluded``: what stands against the requirements.
+        equity_excluded: what the rule leaves out of equity: the value of options where premium is part of the
+            requirement, unsettled profit where it is part of the exposure; negative where leaving out a debt adds.
+        initial: initial requirement, open orders included; isolated: of positions at mark and of orders.
         maintenance: maintenance requirement.
         excess: margin equity less initial.
         maintenance_excess: margin equity less maintenance.
@@ -138,6 +140,7 @@ class Result:
     mm_basis: str
     equity: float
     margin_equity: float
+    equity_excluded: float
     initial: float
     maintenance: float
     excess: float
@@ -282,6 +285,7 @@ class _Calculation:
             mm_basis=portfolio.account.mm_basis,
             equity=float(now.equity),
             margin_equity=float(now.margin_equity),
+            equity_excluded=float(now.equity_excluded),
             initial=float(now.initial),
             maintenance=float(now.maintenance),
             excess=float(now.margin_equity - now.initial),

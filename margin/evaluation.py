@@ -94,10 +94,15 @@ class Evaluation:
         return sum((self._units(owned[k], k) * price for k, price in enumerate(self.snapshot.prices)), Decimal(0))
 
     @cached_property
-    def margin_equity(self) -> Decimal:
-        """Equity less haircuts, and less what the rule leaves out of it (``Requirement.equity_excluded``)."""
+    def equity_excluded(self) -> Decimal:
+        """What the rule leaves out of equity (``Requirement.equity_excluded``)."""
         excluded = self.answer.equity_excluded
-        left_out = Decimal(0) if excluded is None else self.money(excluded[0])
+        return Decimal(0) if excluded is None else self.money(excluded[0])
+
+    @cached_property
+    def margin_equity(self) -> Decimal:
+        """Equity less haircuts, and less what the rule leaves out of it."""
+        left_out = self.equity_excluded
         sizes = self.risk.arrays.get("haircut_size")
         if not self.haircuts.any() and (sizes is None or not np.any(sizes)):
             return self.equity - left_out

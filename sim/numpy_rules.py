@@ -8,7 +8,6 @@ import numpy as np
 
 from sim.kernels import admission, clearing, match, pyrule
 from sim.kernels import state as s
-from sim.kernels.ledger import maintenance_row, newest_row
 from sim.kernels.marks import set_marks
 from sim.views import portfolio_view
 
@@ -55,9 +54,7 @@ def store_requirement(market: Market, *, initial: bool) -> np.ndarray:
         int64[A], the initial requirements.
     """
     state = market.state
-    risk = market.risk_parameters(initial=initial)
-    risk.arrays |= kept_arrays(market.margin_state, int((newest_row if initial else maintenance_row)(state)))
-    answer = market.margin.requirement(portfolio_view(market), risk)
+    answer = market.margin.requirement(portfolio_view(market), market.risk_parameters(initial=initial))
     table = state.py_requirement
     columns = table.shape[1] - 1
     # the engine compares with the ledger's equity, so what the rule leaves out of equity is asked for on top

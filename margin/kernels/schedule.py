@@ -9,13 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.jit import kernel
-from sim.kernels.schedule import FLAT, S_KIND, TIERS, scheduled, tier_charge, tier_of
+from sim.kernels.schedule import FLAT, S_KIND, S_TIERS, T_FLOOR, TIERS, scheduled, tier_charge, tier_of
 from sim.kernels.state import INITIAL, MAINTENANCE, RATE_ONE
 from sim.kernels.wide import mul_div_floor, mul_rate
 
 _LOW32 = np.uint64(0xFFFFFFFF)
 _S32 = np.uint64(32)
 _S4 = np.uint64(4)
+_FLOORS = 16  # room for the floors of seventeen tiers
 
 
 @kernel()
@@ -63,6 +64,37 @@ def _flat_positions(lots, per_lot, rates, initial, maintenance):
             second += high * factors[1, c] + ((low * factors[1, c] + _LOW32) >> _S32)
         initial[a] = np.int64(first)
         maintenance[a] = np.int64(second)
+
+
+@kernel()
+def _floors_of(tables):
+    """Floors of every tier but the first in rows of their own, int64[C, F]; none reaches what pads them."""
+    floors = np.full((tables.shape[0], _FLOORS), np.iinfo(np.int64).max)
+    for c in range(tables.shape[0]):
+        if tables[c, 0, S_KIND] == TIERS:
+            for row in range(2, tables[c, 0, S_TIERS] + 1):
+                floors[c, row - 2] = tables[c, row, T_FLOOR]
+    return floors
+
+
+@kernel()
+def _tiered_positions(lots, per_lot, tables, initial, maintenance):
+    """Charges of positions in tiers, linear contracts, one currency. Mutates ``initial`` and ``maintenance``."""
+    floors = _floors_of(tables)
+    for a in range(lots.shape[0]):
+        first, second = np.int64(0), np.int64(0)
+        for c in range(lots.shape[1]):
+            if lots[a, c] == 0:
+                continue
+            value = (abs(lots[a, c]) * per_lot[c]) >> 4
+            # a fixed number of comparisons runs in vectors
+            tier = np.int64(1)
+            for row in range(_FLOORS):
+                tier += np.int64(value > floors[c, row])
+            first += tier_charge(tables, c, tier, INITIAL, value)
+            second += tier_charge(tables, c, tier, MAINTENANCE, value)
+        initial[a] = first
+        maintenance[a] = second
 
 
 @kernel()
@@ -114,11 +146,15 @@ def cross(lots, open_buy, open_sell, loss_buy, loss_sell, per_lot, mark, inverse
     initial = np.empty(accounts, np.int64)
     maintenance = np.empty(accounts, np.int64)
     resting = np.zeros(accounts, np.int64)
-    plain = True
+    flat, tiered = True, True
     for c in range(contracts):
-        plain = plain and tables[c, 0, S_KIND] == FLAT and not inverse[c] and price[c] == RATE_ONE
-    if plain:
+        plain = not inverse[c] and price[c] == RATE_ONE
+        flat = flat and plain and tables[c, 0, S_KIND] == FLAT
+        tiered = tiered and plain and tables[c, 0, S_KIND] == TIERS and tables[c, 0, S_TIERS] <= _FLOORS + 1
+    if flat:
         _flat_positions(lots, per_lot, rates, initial, maintenance)
+    elif tiered:
+        _tiered_positions(lots, per_lot, tables, initial, maintenance)
     else:
         _positions(lots, per_lot, mark, inverse, price, rates, tables, initial, maintenance)
     if open_buy.shape[0] != accounts:

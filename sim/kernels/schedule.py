@@ -40,6 +40,10 @@ G_SLOPE = 2  # 2**-62 per step
 G_FULL = 3  # steps from which the rate is 100 %
 PER_CHARGE = 3  # columns per kind of charge
 RATE_BITS = 62
+_EXACT = 1 << 50
+_ONE = np.int64(1 << RATE_BITS)
+_UNIT = 2.0**-RATE_BITS
+_SHIFT = np.uint64(RATE_BITS)
 
 
 @kernel()
@@ -52,12 +56,29 @@ def tier_of(table, contract, value):
 
 
 @kernel()
+def fine_charge(value, rate):
+    """``ceil(value x rate / 2**62)``, exactly.
+
+    Up to 2**50 the floating-point product is within one unit of the answer, and the rest, computed modulo 2**64, says
+    which unit it is: that costs one multiplication in place of four.
+
+    Args:
+        value: minor units, below 2**62 in size.
+        rate: 2**-62, from 0 to 2**62.
+    """
+    if -_EXACT < value < _EXACT:
+        near = np.int64(np.float64(value) * np.float64(rate) * _UNIT)
+        rest = np.int64(np.uint64(value) * np.uint64(rate) - (np.uint64(near) << _SHIFT))
+        return near + np.int64(rest > 0) + np.int64(rest > _ONE) - np.int64(rest <= -_ONE)
+    return -mul_shift_floor(-value, rate, RATE_BITS)
+
+
+@kernel()
 def tier_charge(table, contract, tier, which, value):
     """Charge of a value that lies in a tier (see :func:`scheduled`)."""
     shift = which * PER_CHARGE
     beyond = value - table[contract, tier, T_ANCHOR + shift]
-    part = -mul_shift_floor(-beyond, table[contract, tier, T_RATE + shift], RATE_BITS)
-    return table[contract, tier, T_BASE + shift] + part
+    return table[contract, tier, T_BASE + shift] + fine_charge(beyond, table[contract, tier, T_RATE + shift])
 
 
 @kernel()
@@ -85,4 +106,4 @@ def scheduled(table, contract, which, lots, value):
         return value
     # below 100 %, because n is below the one at which the rate would be
     rate = table[contract, 1, G_BASE + shift] + count * table[contract, 1, G_SLOPE + shift]
-    return -mul_shift_floor(-value, rate, RATE_BITS)
+    return fine_charge(value, rate)

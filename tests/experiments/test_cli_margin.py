@@ -45,7 +45,7 @@ def check(found: dict[str, Any]) -> None:
     assert sum(found["maintenance_parts"].values()) == pytest.approx(found["maintenance"], abs=close)
     assert found["excess"] == pytest.approx(found["margin_equity"] - found["initial"], abs=close)
     assert found["maintenance_excess"] == pytest.approx(found["margin_equity"] - found["maintenance"], abs=close)
-    assert found["margin_equity"] <= found["equity"] + close
+    assert found["margin_equity"] + found["equity_excluded"] <= found["equity"] + close
     for position in found["positions"]:
         assert {"value", "profit", "initial", "maintenance", "liquidation_price", "bankruptcy_price"} <= set(position)
 

@@ -45,7 +45,7 @@ def book(**changes: Any) -> dict[str, Any]:
              "currency": "AA"},
             option("aic", "AA", "call", 110, 45, kind="inverse_option", currency="AA"),
         ],
-        "positions": [{"contract": "a1", "size": 1}],
+        "positions": [{"contract": "a1", "size": 1_000_000}],  # minor units leave room for large accounts
     }  # fmt: skip
     return found | changes
 
@@ -68,6 +68,8 @@ class Desk:
         columns = [
             np.zeros_like(held) if one is None else np.atleast_2d(np.asarray(one, np.int64)) for one in (buy, sell, own)
         ]
+        # only an open order has a loss of its own
+        columns[2] = np.where(columns[0] + columns[1] > 0, columns[2], 0)
         return replace(
             self.snap.portfolio, lots=held, cost=np.zeros_like(held), open_buy=columns[0], open_sell=columns[1],
             loss_buy=columns[2], loss_sell=np.zeros_like(held), cash=np.zeros((len(held), 1 + held.shape[1]), np.int64),

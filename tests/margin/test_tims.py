@@ -84,7 +84,7 @@ def test_gains_of_a_class_offset_losses_of_its_product_group_to_the_percentage()
     assert alone.maintenance([[10, -20]]) == (100 + 80) * alone.snap.minor
     group = [{"underlyings": ["AA", "BB"], "offset": 0.9}]
     together = Desk("tims", params | {"product_groups": group}, raw)
-    assert together.maintenance([[10, -20]]) == pytest.approx((100 - 0.9 * 80) * together.snap.minor, abs=1)
+    assert together.maintenance([[10, -20]]) == pytest.approx((100 - 0.9 * 80) * together.snap.minor, rel=1e-9)
     assert together.maintenance([[10, 20]]) == 180 * together.snap.minor
 
 
