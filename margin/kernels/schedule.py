@@ -16,7 +16,7 @@ from sim.kernels.wide import mul_div_floor, mul_rate
 _LOW32 = np.uint64(0xFFFFFFFF)
 _S32 = np.uint64(32)
 _S4 = np.uint64(4)
-_FLOORS = 16  # room for the floors of seventeen tiers
+_FLOORS = 12  # room for the floors of thirteen tiers, in whole vectors
 
 
 @kernel()
