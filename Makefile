@@ -11,7 +11,8 @@ JOBS ?= 2
 SEEDS ?= 10
 OUT ?= out/demo
 BENCH ?= bench.json
-PYTEST_ARGS ?=
+# up to four processes; more would spend themselves on compiling the same kernels
+PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist worksteal
 
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run

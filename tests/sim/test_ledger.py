@@ -79,7 +79,7 @@ class Both:
 
     def settle(self, c: int) -> None:
         funding.settle(self.state, c)
-        price = (int(self.state.quotes["mark"][c]) + 8) // 16
+        price = max((int(self.state.quotes["mark"][c]) + 8) // 16, 1)
         for account in self.slow:
             position = account.positions[c]
             value = position.lots * price * TICK_VALUES[c]
