@@ -26,6 +26,10 @@ WORDS = {
     "null": "nothing",
 }
 SHARED = ("oracle", "activity")  # tables of their own on the page
+FAMILIES = (
+    "static", "tiers", "cross", "isolated", "volatility", "procyclicality", "portfolio", "span", "tims", "historical",
+    "crypto_portfolio", "options", "credit", "addons", "dynamic_initial",
+)  # fmt: skip  # from plain to composed
 MARKED = re.compile(r"(<!-- table: (?P<what>\S+) -->\n\n).*?(\n\n<!-- end -->)", re.S)
 
 
@@ -83,8 +87,10 @@ def families_text() -> str:
     families: dict[str, list[str]] = {}
     for name, preset in margin.presets().items():
         families.setdefault(preset.family, []).append(f"`{name}`: {_cell(preset.summary)}")
+    order = {name: place for place, name in enumerate(FAMILIES)}
     rows = ["| family | regimes |", "|---|---|"]
-    rows += [f"| [{family}](regimes/{family}.md) | {'<br>'.join(lines)} |" for family, lines in families.items()]
+    for family in sorted(families, key=lambda name: order.get(name, len(order))):
+        rows.append(f"| [{family}](regimes/{family}.md) | {'<br>'.join(families[family])} |")
     return "\n".join(rows)
 
 
