@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import mesa
 import numpy as np
 
-from sim import snapshot
+from sim import regime, snapshot
 from sim.config import LAYOUTS, ScriptedEvent
 from sim.errors import ConfigError, ForkError, SnapshotError
 from sim.interfaces import ModelState
@@ -120,8 +120,8 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     market._connect()
     state.rate_initial[:] = state.model_rates[0, :, s.INITIAL]
     memory = model.init(market.contract_table)
-    has_schedule = market._put_schedule(memory, scale)
-    market._put_haircuts(memory)
+    has_schedule = regime.put_schedule(market, memory, scale)
+    regime.put_haircuts(market, memory)
     described = getattr(model, "features", False)
     if described:
         model.take_over(state, slot)  # type: ignore[attr-defined]
@@ -129,7 +129,7 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     if has_grid or has_schedule or had_schedule or described:
         # what is not a rate cannot wait for its notice: there is no earlier one to go by
         model.publish_kernel(state, 0)
-        market._fill_risk_ring()
+        regime.fill_ring(market)
     setup.rebuild_index(state)
 
 

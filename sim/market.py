@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import mesa
 import numpy as np
 
-from sim import fork, invariants, numpy_rules, scripted, snapshot
+from sim import fork, invariants, numpy_rules, regime, scripted, snapshot
 from sim.config import (
     FORCED_LIMITS,
     LAYOUTS,
@@ -36,7 +36,6 @@ from sim.kernels.keyed import uniform
 from sim.kernels.realmath import ln
 from sim.kernels.sockets import socket
 from sim.keyed import stream
-from sim.schedules import scaled_schedule
 from sim.views import LiveView, portfolio_view
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ class Market(mesa.Model):
         self._connect()
         self._fill()
         self._make_views()
-        self._publish_first()
+        regime.publish_first(self)
         self._apply_events()
 
     # -- construction ------------------------------------------------------------------------------------------------
@@ -161,7 +160,7 @@ class Market(mesa.Model):
             self.contracts, 1.0 - 2.0 ** (-1.0 / half_life), config.steps_per_day, config.interest_rate
         )
         state.exchange[:] = exchange_rules(self.contracts, int(self.contract_table.minor[0]))
-        self._put_haircuts({})
+        regime.put_haircuts(self, {})
         state.contracts["variance_fast_alpha"] = 1.0 / config.fast_volatility_steps
         state.contracts["variance_slow_alpha"] = 1.0 / config.slow_volatility_steps
         state.value[:] = self.world.value
@@ -276,60 +275,6 @@ class Market(mesa.Model):
             if self.has_views or population.decide is None:
                 population.views(self)
 
-    def _publish_first(self) -> None:
-        """Publish at step 0 and put the rates in force in every row of the ring."""
-        state = self.state
-        marks.set_marks(state)
-        for slot, model in enumerate((self.margin, *self.shadows.values())):
-            memory = model.init(self.contract_table)
-            if getattr(model, "features", False):
-                model.install(state, slot, memory)  # type: ignore[attr-defined]
-            if model.publish_kernel is not None:
-                state.model_params[slot] = memory["params"]
-                state.model_state[slot] = memory["state"]
-                if slot == 0:
-                    self._put_schedule(memory)
-                    self._put_haircuts(memory)
-                if "window" in memory:
-                    state.model_window[slot, :, : memory["window"].shape[1]] = memory["window"]
-                model.publish_kernel(state, slot)
-            else:
-                self.margin_state = memory
-                self._publish_python()
-        step.announce(state)
-        self._fill_risk_ring()
-        state.model_rate_sum[:] = 0.0
-
-    def _put_schedule(self, memory: ModelState, scale: float = 1.0) -> bool:
-        """Put a rule's charges by size in force, flat ones where it has none; says whether it has any."""
-        table = self.state.tiers
-        table[:] = 0
-        if "tiers" not in memory:
-            return False
-        given = scaled_schedule(memory["tiers"], scale)
-        table[:, : given.shape[1]] = given
-        return True
-
-    def _put_haircuts(self, memory: ModelState) -> None:
-        """Put haircuts of collateral in force: those of clearing, and where they are larger those of the regime."""
-        names, haircut = currencies_of(self.contracts), self.state.haircut
-        haircut[:] = 0
-        for name, part in self.clearing.haircuts.items():
-            if name not in names[1:]:
-                raise ConfigError.of("clearing.haircuts", name, "one of " + (", ".join(names[1:]) or "no currency"))
-            haircut[names.index(name)] = rate_to_units(part)
-        given = memory.get("haircut", haircut)
-        haircut[:] = np.maximum(haircut, given[: len(haircut)])
-
-    def _fill_risk_ring(self) -> None:
-        """Make what was just published bind maintenance at once (set-up and forks)."""
-        state = self.state
-        row = int(state.meta[s.M_STEP]) % int(state.meta[s.M_RISK_SLOTS])
-        state.rate_maintenance[:] = state.rate_maintenance[row]
-        state.scenario_pnl[:] = state.scenario_pnl[row]
-        state.addon_coefficients[:] = state.addon_coefficients[row]
-        numpy_rules.fill_arrays(self.margin_state, row, int(state.meta[s.M_RISK_SLOTS]))
-
     # -- running -----------------------------------------------------------------------------------------------------
 
     @property
@@ -370,7 +315,7 @@ class Market(mesa.Model):
 
     def _publish_all(self) -> None:
         if self.margin.publish_kernel is None:
-            self._publish_python()
+            regime.publish_python(self)
         for slot in range(int(self.state.meta[s.M_PUBLISHERS])):
             self._publish[slot](self.state, slot)
         if self._observe is not None:
@@ -383,28 +328,6 @@ class Market(mesa.Model):
             step.record(self.state, self._evaluate)
         else:
             step.clear_and_record(self.state, self._evaluate, self.streams)
-
-    def _publish_python(self) -> None:
-        """Let a NumPy model publish, and write its parameters where kernels read them."""
-        state = self.state
-        before = self.margin_state
-        risk, self.margin_state = self.margin.publish(self.view, before)
-        scale = float(state.model_scale[0])
-        for column, rates in enumerate((risk.rate_initial, risk.rate_maintenance)):
-            state.model_rates[0, :, column] = np.floor(np.asarray(rates) * scale + 0.5).astype(np.int64)
-        row = int(state.meta[s.M_STEP]) % int(state.meta[s.M_RISK_SLOTS])
-        if len(risk.haircut) == len(state.haircut) > 1:
-            state.haircut[:] = risk.haircut
-        self.margin_state = numpy_rules.with_arrays(before, self.margin_state, risk.arrays, row)
-        scenarios = risk.scenario_pnl.shape[1]
-        if scenarios > s.SCENARIOS_MAX:
-            raise ConfigError.of("margin.scenarios", scenarios, f"at most {s.SCENARIOS_MAX}")
-        if scenarios:
-            state.scenario_pnl[row, :, :scenarios] = np.trunc(risk.scenario_pnl * scale).astype(np.int64)
-            state.scenario_weight[:scenarios] = risk.scenario_weight
-            state.initial_factor[0] = risk.initial_factor
-            state.meta[s.M_SCENARIOS] = scenarios
-        self.margin_state = numpy_rules.with_arrays(before, self.margin_state, risk.arrays, row)
 
     def advance(self, n: int) -> None:
         """Run n steps without returning to Python between them; the same bytes as n calls of ``step``.
@@ -465,25 +388,7 @@ class Market(mesa.Model):
 
     def risk_parameters(self, *, initial: bool) -> RiskParameters:
         """Risk parameters that bind new orders (initial) or maintenance."""
-        state = self.state
-        row = int(ledger.newest_row(state) if initial else ledger.maintenance_row(state))
-        scenarios = int(state.meta[s.M_SCENARIOS])
-        return RiskParameters(
-            rate_initial=state.rate_initial.copy(),
-            rate_maintenance=state.rate_maintenance[row].copy(),
-            scenario_pnl=state.scenario_pnl[row, :, :scenarios].copy(),
-            scenario_weight=state.scenario_weight[:scenarios].copy(),
-            initial_factor=int(state.initial_factor[0]),
-            arrays=self._risk_arrays(row),
-            haircut=state.haircut.copy(),
-        )
-
-    def _risk_arrays(self, row: int) -> dict[str, np.ndarray]:
-        """Integer arrays beyond rates and grid; ``row`` of the ring is in force."""
-        found = {"tiers": self.state.tiers.copy()} if self.state.tiers.any() else {}
-        if getattr(self.margin, "features", False):
-            found |= self.margin.risk_arrays(self.state, row)  # type: ignore[attr-defined]
-        return found | numpy_rules.kept_arrays(self.margin_state, row)
+        return regime.risk_parameters(self, initial=initial)
 
     def equity(self, account: int) -> int:
         """Wallet, pockets and unrealised profit of an account, minor units."""
