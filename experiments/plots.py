@@ -7,6 +7,7 @@ libraries: no dates, fixed identifiers, fonts that ship with Matplotlib.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -328,6 +329,12 @@ def leverage_figure(folder: Path, shown: Shown) -> FigureFile:
         return finish(figure, folder, "leverage", _sentence(shown.where, title), alt, caption)
 
 
+def _money(value: float) -> str:
+    """An amount in the unit of its axis: one decimal, below one as many as show two digits."""
+    small = 0.0 < abs(value) < 1.0
+    return number(value, 1 - math.floor(math.log10(abs(value))) if small else 1)
+
+
 def calls_figure(folder: Path, shown: Shown) -> FigureFile:
     """Margin calls, bad debt and the insurance fund."""
     with look():
@@ -353,11 +360,11 @@ def calls_figure(folder: Path, shown: Shown) -> FigureFile:
         if max(lost.values()) <= 0.0:
             bad = "no bad debt"
         else:
-            bad = f"bad debt {most_and_least(lost, lambda v: f'{number(v, 1)} {owed.unit}'.strip())}"
+            bad = f"bad debt {most_and_least(lost, lambda v: f'{_money(v)} {owed.unit}'.strip())}"
         title = f"Margin calls: {says}; {bad}"
         alt = "Cumulative margin calls, cumulative bad debt and equity of the insurance fund over time. " + "; ".join(
             f"{r}: {number(called[r], 0)} calls, {number(float(row['liquidations']), 0)} liquidations, bad debt "
-            f"{number(lost[r], 1)} {owed.unit}, fund {number(float(row['fund_equity']) * kept.factor, 1)} {kept.unit}"
+            f"{_money(lost[r])} {owed.unit}, fund {_money(float(row['fund_equity']) * kept.factor)} {kept.unit}"
             for r, row in ends.items()
         )
         caption = "Calls and bad debt are cumulative. Bad debt is gross: before the fund or anyone else covers it."

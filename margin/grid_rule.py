@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,7 +88,7 @@ def losses(
     return found
 
 
-class GridRule(Rule):
+class GridRule(Rule, ABC):
     """A rule that revalues every contract in scenarios; initial is maintenance times ``initial_ratio``."""
 
     index_valid = False
@@ -101,21 +102,21 @@ class GridRule(Rule):
         self.contracts = contracts
         return {}
 
+    @abstractmethod
     def arrays(self, market: MarketView, contracts: ContractTable) -> dict[str, np.ndarray]:
         """Everything that the evaluator reads, integers by name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def account_risk(self, portfolio: PortfolioView, risk: RiskParameters, account: int) -> AccountRisk:
         """One account in Python integers of any size: the readable definition."""
-        raise NotImplementedError
 
+    @abstractmethod
     def compiled(self, portfolio: PortfolioView, risk: RiskParameters) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Initial and maintenance of all accounts, and 1 where an account is too large for 64 bits, int64[A] each."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scenario_names(self, risk: RiskParameters) -> tuple[str, ...]:
         """A name per scenario."""
-        raise NotImplementedError
 
     def publish(self, market: MarketView, state: ModelState) -> tuple[RiskParameters, ModelState]:
         """Risk parameters at the current market."""
