@@ -11,11 +11,15 @@ from experiments import regimes
 from experiments.contract_terms import contract_of
 from experiments.events import EventBase, ValueJumpEvent, VolatilityEvent
 from experiments.scenario import Scenario
+from experiments.sections import ClearingSection
+from sim.breakers import Breakers
 from sim.config import ClearingConfig, MarketConfig, RecordConfig, ScriptedEvent
 from sim.contracts import Contract
 from sim.errors import ConfigError, Problem
 from sim.kernels.state import BUY, SELL
+from sim.liquidation import policy
 from sim.market import Market
+from sim.waterfall import Waterfall
 from sim.world import ValueJump, VolatilityChange, WorldEvent, WorldPaths, build_world
 
 _SCRIPTED = (
@@ -92,7 +96,24 @@ def _scripted(event: EventBase, scenario: Scenario) -> ScriptedEvent:
 
 def clearing(scenario: Scenario) -> ClearingConfig:
     """Marks, calls, liquidation and waterfall in the exchange's terms."""
-    return ClearingConfig(notice_steps=scenario.margin.notice_steps, **scenario.clearing.model_dump())
+    return clearing_config(scenario, scenario.clearing)
+
+
+def clearing_config(scenario: Scenario, section: ClearingSection) -> ClearingConfig:
+    """A ``[clearing]`` section, the scenario's own or another, in the exchange's terms.
+
+    Raises:
+        ConfigError: no such policy, or no such parameter of one.
+    """
+    plain = section.model_dump(exclude={"liquidation", "policy", "waterfall", "breakers"})
+    waterfall = section.waterfall.model_dump()
+    return ClearingConfig(
+        notice_steps=scenario.margin.notice_steps,
+        policy=policy(section.liquidation, section.policy),
+        waterfall=Waterfall(**waterfall | {"layers": tuple(waterfall["layers"])}),
+        breakers=Breakers(**section.breakers.model_dump()),
+        **plain,
+    )
 
 
 def market(

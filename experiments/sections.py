@@ -57,6 +57,9 @@ class MarketSection(Section):
     minor_units: dict[Name, Count] = Field(
         default_factory=dict, description="minor units per unit of a currency; 100 where nothing is said"
     )
+    ordering: Literal["random", "priority_fee"] = Field(
+        "random", description="arrival of a step's messages: keyed draws, or higher priority fees first"
+    )
 
 
 class ContractSection(Section):
@@ -122,24 +125,62 @@ class MarginSection(Section):
     )
 
 
+class WaterfallSection(Section):
+    """``[clearing.waterfall]``: who pays, in which order, what a failed account leaves unpaid."""
+
+    layers: list[Literal["fund", "vault", "adl", "socialise"]] = Field(
+        ["fund", "socialise"], max_length=4, description="in order; the last one is a last resort, adl or socialise"
+    )
+    ranking: Literal["bitmex", "binance", "hyperliquid", "pro_rata", "risk_pro_rata", "water_filling"] = Field(
+        "bitmex", description="order in which auto-deleveraging picks counterparties"
+    )
+    adl_price: Literal["bankruptcy", "previous_mark"] = Field("bankruptcy", description="price of auto-deleveraging")
+    adl_trigger: Literal["exhausted", "negative_equity", "fund_drawdown"] = Field(
+        "exhausted", description="when auto-deleveraging begins"
+    )
+    fund_drawdown: Annotated[Number, Field(gt=0, le=1)] = Field(1.0, description="part of the fund's peak lost")
+    fund_drawdown_seconds: Positive = Field(28_800.0, description="window of the peak")
+    vault: str = Field("", description="name of the population that is the backstop vault")
+
+
+class BreakersSection(Section):
+    """``[clearing.breakers]``: halts, bands, throttles, margin multipliers; each is off at zero."""
+
+    halt_move: Annotated[Number, Field(ge=0, lt=1)] = Field(0.0, description="move of the mark that halts a contract")
+    halt_window_seconds: Positive = Field(300.0, description="window of the move")
+    halt_seconds: Positive = Field(300.0, description="length of a halt")
+    band: Annotated[Number, Field(ge=0, lt=1)] = Field(0.0, description="band around the mark at the window's start")
+    throttle: Annotated[Number, Field(ge=0)] = Field(
+        0.0, description="forced lots per step, as a share of the lots resting within 5 % on the side they hit"
+    )
+    stress_from: Annotated[Number, Field(ge=0)] = Field(
+        2.0, description="stress index (fast over slow volatility) from which margin is multiplied"
+    )
+    stress_slope: Annotated[Number, Field(ge=0)] = Field(0.0, description="added per unit of the index")
+    stress_most: Annotated[Number, Field(ge=1)] = Field(3.0, description="largest multiplier")
+
+
 class ClearingSection(Section):
     """``[clearing]``: marks, calls, liquidation and the default waterfall."""
 
-    mark: Literal["last", "mid", "index_median", "ema"] = Field("mid", description="rule of the mark price")
+    mark: Literal["last", "mid", "ema", "twap", "index", "index_median", "hyperliquid", "deribit"] = Field(
+        "mid", description="rule of the mark price"
+    )
     mark_ema_half_life_seconds: Positive = Field(600.0, description="of the EMA of mid and basis")
-    liquidation: Literal["full", "partial"] = Field("full", description="how much of a position is sold")
+    mark_window_seconds: Positive = Field(600.0, description="of the time-weighted average")
+    liquidation: str = Field("full", description="liquidation policy; `marginlab policies` lists them")
+    policy: dict[str, Any] = Field(default_factory=dict, description="changed parameters of the policy")
     max_rounds: Count = Field(50, description="liquidation rounds within a step")
     grace_steps: Steps = Field(0, description="steps between a margin call and liquidation")
-    target_ratio: Annotated[Number, Field(ge=1)] = Field(
-        1.5, description="partial liquidation restores equity to this multiple of maintenance"
-    )
-    forced_limit: Literal["none", "bankruptcy", "band"] = Field(description="limit price of forced orders")
+    forced_limit: Literal["none", "bankruptcy", "band", "fillable"] = Field(description="limit price of forced orders")
     surplus_to: Literal["fund", "trader"] = Field(description="who keeps what is left after a full liquidation")
     fund_initial: Annotated[StrictInt, Field(ge=0)] = Field(0, description="insurance fund, minor units")
     fund_unwind_lots: Steps = Field(5, description="most lots per step and contract that the fund sells")
     haircuts: dict[Name, Rate] = Field(
         default_factory=dict, description="part of the value of another currency that does not count as collateral"
     )
+    waterfall: WaterfallSection = Field(WaterfallSection(), description="who pays what is left unpaid")
+    breakers: BreakersSection = Field(BreakersSection(), description="circuit breakers")
 
 
 class RecordSection(Section):
@@ -150,6 +191,7 @@ class RecordSection(Section):
     refusals: StrictBool = Field(False, description="keep refused and expired orders among the events")
     depth_every: Count = Field(10, description="steps between readings of the depth within 5 %")
     totals_every: Count = Field(60, description="steps between sums of requirements and equity over accounts")
+    causes: StrictBool = Field(False, description="keep what moved marks and brought accounts into liquidation")
     tables: Literal["first", "all", "none"] = Field(
         "first", description="comparisons keep the tables of the first seed, of all seeds or of none"
     )

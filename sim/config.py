@@ -5,11 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sim.breakers import Breakers
 from sim.kernels import state as s
+from sim.liquidation import POLICIES, LiquidationPolicy
+from sim.waterfall import Waterfall
 
 LAYOUTS = {"cross": s.CROSS, "isolated": s.ISOLATED}
-MARK_RULES = {"last": s.MARK_LAST, "mid": s.MARK_MID, "index_median": s.MARK_INDEX_MEDIAN, "ema": s.MARK_EMA}
-FORCED_LIMITS = {"none": s.LIMIT_NONE, "bankruptcy": s.LIMIT_BANKRUPTCY, "band": s.LIMIT_BAND}
+MARK_RULES = {
+    "last": s.MARK_LAST,
+    "mid": s.MARK_MID,
+    "ema": s.MARK_EMA,
+    "twap": s.MARK_TWAP,
+    "index": s.MARK_INDEX,
+    "index_median": s.MARK_INDEX_MEDIAN,
+    "hyperliquid": s.MARK_HYPERLIQUID,
+    "deribit": s.MARK_DERIBIT,
+}
+FORCED_LIMITS = {
+    "none": s.LIMIT_NONE,
+    "bankruptcy": s.LIMIT_BANKRUPTCY,
+    "band": s.LIMIT_BAND,
+    "fillable": s.LIMIT_FILLABLE,
+}
+ORDERINGS = {"random": s.ORDER_RANDOM, "priority_fee": s.ORDER_PRIORITY_FEE}
 SELF_TRADE = {
     "cancel_resting": s.STP_CANCEL_RESTING,
     "cancel_incoming": s.STP_CANCEL_INCOMING,
@@ -31,6 +49,8 @@ class MarketConfig:
         slow_volatility_steps: mean age of the slow one.
         interest_rate: continuously compounded, per year; forwards and option premiums grow at it.
         minor_units: minor units per unit of a currency by name; 100 where nothing is said.
+        ordering: order in which a step's messages arrive: ``"random"`` (keyed draws), or ``"priority_fee"`` (a block
+            builder's: higher fees first, keyed draws among equals).
     """
 
     steps: int
@@ -41,6 +61,7 @@ class MarketConfig:
     slow_volatility_steps: float = 1000.0
     interest_rate: float = 0.0
     minor_units: Mapping[str, int] = field(default_factory=dict)
+    ordering: str = "random"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +69,36 @@ class ClearingConfig:
     """Marks, calls, liquidation and the default waterfall.
 
     Attributes:
-        mark: rule of the mark: ``"last"``, ``"mid"``, ``"index_median"`` or ``"ema"``.
+        mark: rule of the mark, a key of ``MARK_RULES``.
         mark_ema_half_life_seconds: half-life of the averages of mid and basis.
+        mark_window_seconds: window of the time-weighted average.
         notice_steps: steps until published risk parameters bind maintenance.
         max_rounds: liquidation rounds within a step.
         grace_steps: steps between a margin call and liquidation, 0 for none.
-        liquidation: ``"full"`` or ``"partial"``.
-        target_ratio: partial liquidation restores equity to this multiple of maintenance.
-        forced_limit: limit of forced orders: ``"none"``, ``"bankruptcy"`` or ``"band"``.
+        policy: how accounts under maintenance are closed.
+        forced_limit: limit of forced orders: ``"none"``, ``"bankruptcy"``, ``"band"`` or ``"fillable"``.
         surplus_to: who keeps what is left after a full liquidation: ``"fund"`` or ``"trader"``.
         fund_initial: insurance fund at step 0, minor units.
         fund_unwind_lots: most lots per step and contract that the fund sells of what it took over.
         haircuts: part of the value of each other currency that does not count as collateral, by name; default none.
+        waterfall: who pays what a failed account leaves unpaid.
+        breakers: halts, bands, throttles, margin multipliers.
     """
 
     mark: str = "mid"
     mark_ema_half_life_seconds: float = 600.0
+    mark_window_seconds: float = 600.0
     notice_steps: int = 1
     max_rounds: int = 50
     grace_steps: int = 0
-    liquidation: str = "full"
-    target_ratio: float = 1.5
+    policy: LiquidationPolicy = POLICIES["full"]
     forced_limit: str = "none"
     surplus_to: str = "trader"
     fund_initial: int = 0
     fund_unwind_lots: int = 5
     haircuts: Mapping[str, float] = field(default_factory=dict)
+    waterfall: Waterfall = field(default_factory=Waterfall)
+    breakers: Breakers = field(default_factory=Breakers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +111,7 @@ class RecordConfig:
         refusals: keep refused, expired and self-trading orders among the events.
         depth_every: steps between readings of the depth within 5 %.
         totals_every: steps between sums of requirement, equity and notional over accounts.
+        causes: keep what moved each mark and what brought each account into liquidation (:mod:`sim.causes`).
     """
 
     every: int = 1
@@ -93,6 +119,7 @@ class RecordConfig:
     refusals: bool = False
     depth_every: int = 10
     totals_every: int = 60
+    causes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

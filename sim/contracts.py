@@ -310,7 +310,7 @@ def overflow_product(max_lots: int, max_price: int, tick_value: int, contracts: 
 
 
 def contract_records(
-    contracts: Sequence[Contract], ema_alpha: float, steps_per_day: int = 1440, interest_rate: float = 0.0
+    contracts: Sequence[Contract], steps_per_day: int = 1440, interest_rate: float = 0.0
 ) -> np.ndarray:
     """Contracts as the record array of the state."""
     table = np.zeros(len(contracts), CONTRACT)
@@ -331,7 +331,6 @@ def contract_records(
         row["funding_periods"] = contract.funding_periods
         row["impact_lots"] = contract.impact_lots
         row["settle_interval"] = contract.settle_interval_steps
-        row["ema_alpha"] = ema_alpha
         row["base_currency"] = currencies.get(contract.base_currency, 0)
         row["base_lot"] = contract.base_lot
         row["reference"] = reference

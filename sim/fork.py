@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import mesa
 import numpy as np
 
-from sim import regime, snapshot
-from sim.config import LAYOUTS, ScriptedEvent
+from sim import regime, snapshot, venue
+from sim.config import LAYOUTS, ClearingConfig, ScriptedEvent
 from sim.errors import ConfigError, ForkError, SnapshotError
 from sim.interfaces import ModelState
 from sim.kernels import setup
@@ -68,6 +68,7 @@ def fork(
     liquidations: bool | None,
     events: Sequence[ScriptedEvent] | None,
     world: WorldPaths | None,
+    clearing: ClearingConfig | None = None,
 ) -> Market:
     """See :meth:`sim.market.Market.fork`."""
     check_copyable(market)
@@ -79,6 +80,8 @@ def fork(
             raise ForkError("a fork may script no more events than its market was made for")
     if world is not None:
         _replace_world(twin, world)
+    if clearing is not None:
+        _switch_venue(twin, clearing)
     if liquidations is not None:
         twin.state.meta[s.M_LIQUIDATE] = liquidations
     if margin is not None and margin != market.margin.name:
@@ -94,6 +97,17 @@ def _replace_world(market: Market, world: WorldPaths) -> None:
     market.state.value[:] = world.value
     market.state.index_path[:] = world.index
     market.state.activity[:] = world.activity
+
+
+def _switch_venue(market: Market, clearing: ClearingConfig) -> None:
+    """Put another design of the venue in force; what was agreed before the run began stays."""
+    before = market.clearing
+    for key in ("notice_steps", "fund_initial"):
+        if getattr(clearing, key) != getattr(before, key):
+            raise ForkError(f"clearing.{key} = {getattr(clearing, key)!r}: a fork keeps {getattr(before, key)!r}")
+    market.clearing = clearing
+    venue.put(market, clearing)
+    regime.put_haircuts(market, market.margin.init(market.contract_table))
 
 
 def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import mesa
 import numpy as np
 
-from sim import fork, invariants, numpy_rules, regime, scripted, snapshot
+from sim import fork, invariants, numpy_rules, regime, scripted, snapshot, venue
 from sim.config import (
-    FORCED_LIMITS,
     LAYOUTS,
-    MARK_RULES,
+    ORDERINGS,
     SELF_TRADE,
     ClearingConfig,
     MarketConfig,
@@ -26,7 +25,6 @@ from sim.contracts import (
     contract_records,
     currencies_of,
     exchange_rules,
-    rate_to_units,
 )
 from sim.errors import ConfigError
 from sim.interfaces import MarginModel, ModelState, Population, PopulationSetup, RiskParameters
@@ -104,6 +102,7 @@ class Market(mesa.Model):
         self._allocate()
         self._connect()
         self._fill()
+        venue.put(self, self.clearing)
         self._make_views()
         regime.publish_first(self)
         self._apply_events()
@@ -155,10 +154,7 @@ class Market(mesa.Model):
             features=any(getattr(model, "features", False) for model in (self.margin, *self.shadows.values())),
         )
         state, meta = self.state, self.state.meta
-        half_life = clearing_.mark_ema_half_life_seconds / config.dt_seconds
-        state.contracts[:] = contract_records(
-            self.contracts, 1.0 - 2.0 ** (-1.0 / half_life), config.steps_per_day, config.interest_rate
-        )
+        state.contracts[:] = contract_records(self.contracts, config.steps_per_day, config.interest_rate)
         state.exchange[:] = exchange_rules(self.contracts, int(self.contract_table.minor[0]))
         regime.put_haircuts(self, {})
         state.contracts["variance_fast_alpha"] = 1.0 / config.fast_volatility_steps
@@ -170,17 +166,11 @@ class Market(mesa.Model):
         meta[s.M_POPULATIONS] = len(self.populations)
         meta[s.M_LAYOUT] = LAYOUTS[self.margin.layout]
         meta[s.M_STP] = SELF_TRADE[config.self_trade_prevention]
-        meta[s.M_ROUNDS_MAX] = clearing_.max_rounds
-        meta[s.M_GRACE] = clearing_.grace_steps
-        meta[s.M_FORCED_LIMIT] = FORCED_LIMITS[clearing_.forced_limit]
-        meta[s.M_SURPLUS_TO_FUND] = clearing_.surplus_to == "fund"
-        meta[s.M_PARTIAL] = clearing_.liquidation == "partial"
-        meta[s.M_TARGET_RATIO] = rate_to_units(clearing_.target_ratio)
-        meta[s.M_MARK_RULE] = MARK_RULES[clearing_.mark]
-        meta[s.M_FUND_UNWIND] = clearing_.fund_unwind_lots
+        meta[s.M_ORDERING] = ORDERINGS[config.ordering]
         meta[s.M_RECORD_EVERY] = self.record.every
         meta[s.M_RECORD_TRADES] = self.record.trades
         meta[s.M_RECORD_REFUSALS] = self.record.refusals
+        meta[s.M_RECORD_CAUSES] = self.record.causes
         meta[s.M_DEPTH_EVERY] = self.record.depth_every * self.record.every
         meta[s.M_TOTALS_EVERY] = self.record.totals_every * self.record.every
         meta[s.M_STEPS_PER_DAY] = config.steps_per_day
@@ -195,6 +185,7 @@ class Market(mesa.Model):
                 quote[name] = contract.initial_price
             for name in ("mark", "mid", "ema"):
                 quote[name] = mark
+            state.mark_before[c] = mark
             quote["index"] = self.world.index[0, c]
             level = ln(float(contract.initial_price))
             state.history[:, c] = level
@@ -500,6 +491,7 @@ class Market(mesa.Model):
         liquidations: bool | None = None,
         events: Sequence[ScriptedEvent] | None = None,
         world: WorldPaths | None = None,
+        clearing: ClearingConfig | None = None,
     ) -> Market:
         """An independent copy of the whole market that goes on from this moment.
 
@@ -511,6 +503,8 @@ class Market(mesa.Model):
                 on, None to leave them.
             events: scripted events from here on, in place of those that have not happened yet.
             world: exogenous paths to go on with; they must agree with the present ones up to this step.
+            clearing: another design of the venue from here on: mark, liquidation policy, waterfall, breakers. Notice
+                and initial fund stay as they were.
 
         Returns:
             The twin; this market is not changed.
@@ -519,7 +513,7 @@ class Market(mesa.Model):
             ForkError: an agent keeps state that cannot be copied, or the paths differ before this step.
             ConfigError: no such shadow regime.
         """
-        return fork.fork(self, margin, scale_to_mean, liquidations, events, world)
+        return fork.fork(self, margin, scale_to_mean, liquidations, events, world, clearing)
 
     def save(self, path: str | Path) -> None:
         """Write a snapshot; ``load`` goes on from it with the same bytes.

@@ -147,9 +147,9 @@ class LiveView:
     def pending_risk(self) -> np.ndarray:
         """Maintenance rates from the one in force to the one announced last, int64[notice + 1, C] in 2**-32."""
         state = self._state
-        ring = int(state.meta[s.M_RISK_SLOTS])
+        ring, notice = int(state.meta[s.M_RISK_SLOTS]), int(state.meta[s.M_NOTICE])
         last = int(state.meta[s.M_PUBLISHED])
-        rows = [max(last - k, 0) % ring for k in range(ring - 1, -1, -1)]
+        rows = [max(last - k, 0) % ring for k in range(notice, -1, -1)]
         return state.rate_maintenance[rows].copy()
 
     def returns(self, window: int, sample_steps: int = 1) -> np.ndarray:

@@ -85,7 +85,7 @@ def _admission(regime: str) -> Work:
     table = ContractTable.of(made, 60.0, 1440)
     model = margin.create(regime)
     state = s.allocate(traders=ORDERS, contracts=CONTRACTS, steps=1, tiers=model.schedule_rows)  # type: ignore[attr-defined]
-    state.contracts[:] = contract_records(made, 0.1)
+    state.contracts[:] = contract_records(made)
     for name in ("mark", "mid", "index"):
         state.quotes[name] = table.initial_mark
     memory = model.init(table)

@@ -4,62 +4,53 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.bids import sell_to_bids
 from sim.kernels.book import cancel_all, submit
 from sim.kernels.events import record_event
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import (
     OFFSET_FUND,
-    book_trade,
     credit,
-    credit_in,
-    equity,
     in_account_currency,
     is_inverse,
     notional_of,
-    position_charge,
-    position_equity,
     size_at,
     transfer,
     transfer_in,
-    value_at,
 )
-from sim.kernels.schedule import FLAT, S_KIND
+from sim.kernels.penalty import charge_penalty, count_liquidated, own_equity
 from sim.kernels.state import (
     BUY,
     CAUSE_LIQUIDATION,
-    EV_BID_TAKEN,
     EV_LIQUIDATION,
     EXCESS,
     FORCED,
-    INITIAL,
     IOC,
     ISOLATED,
     LIMIT_BAND,
     LIMIT_NONE,
     LIQUIDATE,
     LIQUIDATING,
+    LP_SIZE,
+    LP_TARGET_RATIO,
     M_BIDS,
     M_CONTRACTS,
     M_EVENT_SEQ,
     M_FILLS,
-    M_FLOW,
     M_FORCED_LIMIT,
     M_LAYOUT,
-    M_LEDGER_FLOW,
     M_LIQUIDATING,
     M_LIQUIDATIONS,
-    M_PARTIAL,
     M_ROUND,
     M_STEP,
     M_SURPLUS_TO_FUND,
-    M_TARGET_RATIO,
     M_TRADERS,
     MAINTENANCE,
     OPEN,
     RATE_ONE,
     SELL,
-    SELL_TO_BIDS,
+    SIZE_TARGET,
 )
 from sim.kernels.waterfall import close_account, convert_wallets, cover, fund_can_take, take_over
 from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
@@ -74,11 +65,6 @@ def _gross(state, account, contract):
         if lots != 0 and (contract < 0 or k == contract):
             total += notional_of(state, k, abs(lots))
     return total
-
-
-@kernel()
-def _own_equity(state, account, contract):
-    return equity(state, account) if contract < 0 else position_equity(state, account, contract)
 
 
 @kernel()
@@ -106,7 +92,7 @@ def forced_price(state, account, contract, k, side):
         price = (mark + step) >> 4 if side == BUY else (mark - step + 15) >> 4
         return min(max(price, np.int64(1)), top)
     gross = _gross(state, account, contract)
-    own = _own_equity(state, account, contract)
+    own = own_equity(state, account, contract)
     if is_inverse(state, k):
         left = gross - own if side == BUY else gross + own
         if left <= 0:
@@ -125,11 +111,11 @@ def lots_to_close(state, account, contract, full, evaluate):
     A partial liquidation of a fraction x at mark leaves equity - fee x V against maintenance (1 - x) M; the target
     ratio t of equity to maintenance asks for x = (t M - E) / (t M - fee V).
     """
-    if full or state.meta[M_PARTIAL] == 0:
+    if full or state.policy[LP_SIZE] != SIZE_TARGET:
         return np.int64(RATE_ONE)
     required = evaluate(state, account, contract, MAINTENANCE)
-    own = _own_equity(state, account, contract)
-    target = mul_rate(required, state.meta[M_TARGET_RATIO])
+    own = own_equity(state, account, contract)
+    target = mul_rate(required, state.policy[LP_TARGET_RATIO])
     fee = np.int64(0)
     for k in range(state.meta[M_CONTRACTS]):
         lots = state.positions[account, k].lots
@@ -138,142 +124,6 @@ def lots_to_close(state, account, contract, full, evaluate):
     if target <= fee or own <= fee:
         return np.int64(RATE_ONE)
     return min(max(mul_div_floor(target - own, RATE_ONE, target - fee), np.int64(1)), np.int64(RATE_ONE))
-
-
-@kernel(EXCESS)
-def _free_margin(state, account, evaluate):
-    """What a liquidator could put up for another position, minor units."""
-    if state.meta[M_LAYOUT] == ISOLATED:
-        return state.wallets[account, 0] - evaluate(state, account, -1, INITIAL)
-    return equity(state, account) - evaluate(state, account, -1, INITIAL)
-
-
-@kernel()
-def _best_bid(state, k, side):
-    """Unused standing bid for positions of ``side`` with the smallest discount, ties to the lower account; -1."""
-    best = np.int64(-1)
-    for i in range(state.meta[M_BIDS]):
-        bid = state.bids[i]
-        if bid.used != 0 or bid.contract != k or bid.side != side or bid.lots <= 0:
-            continue
-        if best < 0 or bid.discount < state.bids[best].discount:
-            best = np.int64(i)
-        elif bid.discount == state.bids[best].discount and bid.account < state.bids[best].account:
-            best = np.int64(i)
-    return best
-
-
-@kernel()
-def _charge_fee(state, account, contract, value, k, wallet):
-    """Take the liquidation fee of a filled value (settlement currency), at most what equity is left, for the fund.
-
-    An isolated position that is flat by now pays from what its pocket returned to the wallet, which held ``wallet``
-    before the fill.
-    """
-    currency = state.contracts[k].currency
-    fee = mul_rate(value, state.contracts[k].fee_liquidation)
-    flat = contract >= 0 and state.positions[account, contract].lots == 0
-    left = max(state.wallets[account, 0] - wallet if flat else _own_equity(state, account, contract), np.int64(0))
-    if currency != 0 and in_account_currency(state, currency, fee) > left:
-        fee = mul_div_floor(left, RATE_ONE, max(state.conversion[currency], np.int64(1)))
-    elif currency == 0:
-        fee = min(fee, left)
-    if fee <= 0:
-        return
-    if flat or contract < 0:
-        credit_in(state, account, currency, -fee)
-    else:
-        credit(state, account, contract, -fee)
-    credit_in(state, state.meta[M_TRADERS] + OFFSET_FUND, currency, fee)
-    state.accounts[account].fees += in_account_currency(state, currency, fee)
-    touch(state, account)
-
-
-@kernel()
-def _count(state, account, k, lots):
-    state.quotes[k].liquidated += lots
-    state.positions[account, k].liquidated += lots
-    state.accounts[account].liquidated += lots
-
-
-@kernel()
-def _lots_for(state, bidder, k, side, price, free):
-    """Lots of contract k that a bidder can take over with so much free margin, at a price in sub-ticks.
-
-    Flat rates: what the initial rate allows. Under a schedule by size: the most whose margin, with what the bidder
-    holds already, exceeds that of what he holds by no more.
-    """
-    if state.tiers[k, 0, S_KIND] == FLAT:
-        lot_value = in_account_currency(state, state.contracts[k].currency, size_at(state, k, np.int64(1), price))
-        lot_margin = mul_rate(lot_value, state.rate_initial[k])
-        return free // max(lot_margin, np.int64(1))
-    own, currency = state.positions[bidder, k].lots, state.contracts[k].currency
-    before = in_account_currency(state, currency, position_charge(state, k, INITIAL, abs(own), np.int64(0)))
-    fits, too_many = np.int64(0), state.contracts[k].max_lots + 1
-    while too_many - fits > 1:
-        middle = (fits + too_many) // 2
-        after = position_charge(state, k, INITIAL, abs(own + side * middle), np.int64(0))
-        if in_account_currency(state, currency, after) - before <= free:
-            fits = middle
-        else:
-            too_many = middle
-    return fits
-
-
-@kernel(SELL_TO_BIDS)
-def sell_to_bids(state, account, contract, k, lots, limit, evaluate):
-    """Hand lots of contract k to liquidators' standing bids, best first, while they beat the forced limit.
-
-    A bid takes a long at mark x (1 - discount), a short at mark x (1 + discount), for as many lots as its account can
-    carry with its free margin at the initial rate.
-
-    Args:
-        state: the market; mutates bids, both accounts, counters.
-        account: who is liquidated.
-        contract: -1 (cross) or the isolated contract; names the pocket that pays the fee.
-        k: contract index.
-        lots: most lots to hand over (positive).
-        limit: worst price in ticks.
-        evaluate: compiled requirement, for the bidder's free margin.
-
-    Returns:
-        Lots handed over.
-    """
-    held = 1 if state.positions[account, k].lots > 0 else -1
-    mark = state.quotes[k].mark
-    given = np.int64(0)
-    while given < lots:
-        i = _best_bid(state, k, held)
-        if i < 0:
-            break
-        discount = state.bids[i].discount
-        price = mark - held * mul_shift_floor(mark, discount, 32)  # sub-ticks
-        if held * (price - limit * 16) < 0:
-            break
-        bidder = np.int64(state.bids[i].account)
-        free = _free_margin(state, bidder, evaluate) if bidder != account else np.int64(0)
-        can_carry = _lots_for(state, bidder, k, held, price, free) if free > 0 else np.int64(0)
-        room = state.contracts[k].max_lots - abs(state.positions[bidder, k].lots)
-        part = min(min(lots - given, np.int64(state.bids[i].lots)), min(can_carry, room))
-        if part <= 0:
-            state.bids[i].used = 1
-            continue
-        value = value_at(state, k, part, price)
-        wallet = state.wallets[account, 0]
-        book_trade(state, account, k, -held, part, value)
-        book_trade(state, bidder, k, held, part, value)
-        touch(state, account)
-        touch(state, bidder)
-        state.meta[M_LEDGER_FLOW] += part
-        state.meta[M_FLOW] += part
-        state.bids[i].lots -= part
-        if state.bids[i].lots <= 0:
-            state.bids[i].used = 1
-        given += part
-        _count(state, account, k, part)
-        record_event(state, EV_BID_TAKEN, k, account, bidder, held * part, price, value)
-        _charge_fee(state, account, contract, abs(value), k, wallet)
-    return given
 
 
 @kernel(EXCESS)
@@ -317,15 +167,30 @@ def sell_to_book(state, account, contract, k, lots, limit):
     side = SELL if state.positions[account, k].lots > 0 else BUY
     first = state.meta[M_FILLS]
     wallet = state.wallets[account, 0]
-    submit(state, k, side, limit, lots, account, IOC, FORCED, 0, 0, CAUSE_LIQUIDATION, state.meta[M_EVENT_SEQ])
+    submit(
+        state, k, side, limit, lots, account, IOC, FORCED, 0, 0, CAUSE_LIQUIDATION,
+        np.int64(state.accounts[account].reference),
+    )  # fmt: skip
     filled, value = np.int64(0), np.int64(0)
     for i in range(first, state.meta[M_FILLS]):
         filled += state.fills[i].quantity
         value += size_at(state, k, state.fills[i].quantity, np.int64(state.fills[i].price) * 16)
     if filled > 0:
-        _count(state, account, k, filled)
-        _charge_fee(state, account, contract, value, k, wallet)
+        count_liquidated(state, account, k, filled)
+        charge_penalty(state, account, contract, value, k, wallet)
     return filled
+
+
+@kernel()
+def begin_liquidation(state, account):
+    """Put an account into liquidation: it has a number from here on, which its forced orders carry."""
+    state.accounts[account].status = LIQUIDATING
+    state.accounts[account].last_liquidation = state.meta[M_STEP]
+    state.accounts[account].rounds = 0
+    state.meta[M_LIQUIDATING] += 1  # recounted at the end of clearing
+    state.meta[M_LIQUIDATIONS] += 1
+    state.meta[M_EVENT_SEQ] += 1
+    state.accounts[account].reference = state.meta[M_EVENT_SEQ]
 
 
 @kernel(LIQUIDATE)
@@ -347,11 +212,7 @@ def liquidate(state, account, contract, last_resort, evaluate):
         Lots that changed hands.
     """
     if state.accounts[account].status != LIQUIDATING:
-        state.accounts[account].status = LIQUIDATING
-        state.meta[M_LIQUIDATING] += 1  # recounted at the end of clearing
-        state.accounts[account].last_liquidation = state.meta[M_STEP]
-        state.meta[M_LIQUIDATIONS] += 1
-    state.meta[M_EVENT_SEQ] += 1
+        begin_liquidation(state, account)
     cancel_all(state, account, contract)
     wallet = state.wallets[account, 0]
     isolated = contract >= 0

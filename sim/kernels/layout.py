@@ -31,8 +31,23 @@ REDUCE_ONLY, MARKET, FORCED = 1, 2, 4
 STP_CANCEL_RESTING, STP_CANCEL_INCOMING, STP_CANCEL_BOTH, STP_OFF = 0, 1, 2, 3
 
 # Causes of orders and fills
-CAUSE_NONE, CAUSE_LIQUIDATION, CAUSE_FUND_UNWIND, CAUSE_LIQUIDATOR, CAUSE_SCRIPT, CAUSE_TAKEOVER, CAUSE_SEED = range(7)
-CAUSE_NAMES = ("none", "liquidation", "fund_unwind", "liquidator", "script", "takeover", "seed")
+(
+    CAUSE_NONE,
+    CAUSE_LIQUIDATION,
+    CAUSE_FUND_UNWIND,
+    CAUSE_LIQUIDATOR,
+    CAUSE_SCRIPT,
+    CAUSE_TAKEOVER,
+    CAUSE_SEED,
+    CAUSE_VAULT,  # a backstop vault unwinds what it took over
+    CAUSE_HEDGE,  # the engine hedges an account before it closes its legs
+    CAUSE_ADVERSARY,
+    CAUSE_ADL,
+) = range(11)
+CAUSE_NAMES = (
+    "none", "liquidation", "fund_unwind", "liquidator", "script", "takeover", "seed", "vault", "hedge", "adversary",
+    "auto_deleveraging",
+)  # fmt: skip
 
 # Account status
 OPEN, CALLED, LIQUIDATING, CLOSED = 0, 1, 2, 3
@@ -56,9 +71,87 @@ CROSS, ISOLATED = 0, 1
 CALL, PUT = 1, -1
 
 # Mark rules
-MARK_LAST, MARK_MID, MARK_INDEX_MEDIAN, MARK_EMA = 0, 1, 2, 3
+MARK_LAST, MARK_MID, MARK_INDEX_MEDIAN, MARK_EMA, MARK_TWAP, MARK_HYPERLIQUID, MARK_DERIBIT, MARK_INDEX = range(8)
 # Forced limits of liquidations
-LIMIT_NONE, LIMIT_BANKRUPTCY, LIMIT_BAND = 0, 1, 2
+LIMIT_NONE, LIMIT_BANKRUPTCY, LIMIT_BAND, LIMIT_FILLABLE = 0, 1, 2, 3
+
+# Liquidation policies (``state.policy``): how much is closed at a time
+SIZE_FULL, SIZE_TARGET, SIZE_STEP, SIZE_CLOSE_FACTOR = 0, 1, 2, 3
+# ... and where it goes
+OUTLET_BIDS_THEN_BOOK, OUTLET_BOOK, OUTLET_LIQUIDATORS, OUTLET_AUCTION, OUTLET_BACKSTOP = 0, 1, 2, 3, 4
+AUCTION_NONE, AUCTION_CLIP, AUCTION_SHARE = 0, 1, 2
+(
+    LP_SIZE,
+    LP_OUTLET,
+    LP_TARGET_RATIO,  # 2**-32, equity over maintenance
+    LP_STEP_FRACTION,  # 2**-32
+    LP_STEP_ABOVE,  # minor units of notional; smaller positions are closed whole
+    LP_CLOSE_FRACTION,  # 2**-32
+    LP_CLOSE_HEALTH,  # 2**-32, equity over maintenance at or below which all is closed
+    LP_COOLDOWN,  # steps between two actions on one account
+    LP_FLOW,  # 2**-32 lots per step and contract, 0: no cap
+    LP_BONUS,  # 2**-32, discount at which liquidators take over
+    LP_BONUS_SLOPE,  # 2**-32 per unit of (1 - equity / maintenance)
+    LP_BONUS_MOST,  # 2**-32
+    LP_PROTOCOL_SHARE,  # 2**-32 of the bonus, to the fund
+    LP_BACKSTOP_RATIO,  # 2**-32, equity over maintenance below which the backstop takes the account, 0: never
+    LP_HEDGE_FIRST,
+    LP_FUTURES_FIRST,
+    LP_BANKRUPTCY_ADJUSTMENT,  # 2**-32, fillable price
+    LP_SPREAD_TO_MAINTENANCE,  # 2**-32, fillable price
+    LP_AUCTION,
+    LP_AUCTION_START,  # 2**-32 of the mark (clip), of the account's value (share)
+    LP_AUCTION_STEP,  # steps between two cuts of the price
+    LP_AUCTION_CUT,  # 2**-32, factor of the price per cut
+    LP_AUCTION_TAIL,  # steps until an auction must be reset
+    LP_AUCTION_CUSP,  # 2**-32 of the start price, below which it must be reset
+    LP_AUCTION_TIP,  # minor units to the keeper that starts it
+    LP_AUCTION_CHIP,  # 2**-32 of the auctioned value to the keeper
+    LP_AUCTION_FAST_END,  # 2**-32 (share): discount factor at the end of the fast leg
+    LP_AUCTION_FAST,  # steps of the fast leg
+    LP_AUCTION_SLOW,  # steps of the slow leg, at whose end the factor is zero
+    LP_AUCTION_BUFFER,  # 2**-32 (share): part of the shortfall that a bid must restore beyond maintenance
+    LP_AUCTION_INSOLVENT,  # steps over which the payment to the winner of an insolvent account grows
+    LP_AUCTION_FEE,  # 2**-32 of the cash bid, to the fund
+) = range(32)
+POLICY_CELLS = 48
+
+# Default waterfall (``state.waterfall``)
+LAYER_NONE, LAYER_FUND, LAYER_VAULT, LAYER_ADL, LAYER_SOCIALISE = 0, 1, 2, 3, 4
+LAYER_NAMES = ("none", "fund", "vault", "adl", "socialise")
+RANK_BITMEX, RANK_BINANCE, RANK_HYPERLIQUID, RANK_PRO_RATA, RANK_RISK_PRO_RATA, RANK_WATER_FILLING = range(6)
+ADL_AT_BANKRUPTCY, ADL_AT_PREVIOUS_MARK = 0, 1
+TRIGGER_EXHAUSTED, TRIGGER_NEGATIVE_EQUITY, TRIGGER_FUND_DRAWDOWN = 0, 1, 2
+(
+    W_LAYER,  # the first of four cells: layers in order, LAYER_NONE ends them
+    W_LAYER_2,
+    W_LAYER_3,
+    W_LAYER_4,
+    W_RANKING,
+    W_ADL_PRICE,
+    W_TRIGGER,
+    W_DRAWDOWN,  # 2**-32 of the fund's peak
+    W_DRAWDOWN_STEPS,
+    W_VAULT,  # account of the backstop vault, -1: none
+    W_FUND_PEAK,  # state: highest equity of the fund in the window
+    W_FUND_PEAK_STEP,  # state
+) = range(12)
+WATERFALL_CELLS = 32
+
+# Circuit breakers (``state.breakers``): parameters, then state per contract in ``breaker_state``
+(
+    CB_HALT_MOVE,  # 2**-32, 0: none
+    CB_HALT_WINDOW,  # steps
+    CB_HALT_STEPS,
+    CB_THROTTLE,  # 2**-32: forced lots per step and contract as a share of the depth within 5 %, 0: none
+    CB_STRESS_FROM,  # 2**-32: stress index (fast over slow volatility) from which margin is multiplied
+    CB_STRESS_SLOPE,  # 2**-32 per unit of the index
+    CB_STRESS_MOST,  # 2**-32: largest multiplier, 0: none
+    CB_BAND,  # 2**-32: band around the reference price of the window, 0: only the contract's own band
+) = range(8)
+BREAKER_CELLS = 16
+MARKING_CELLS = 16
+ORDER_RANDOM, ORDER_PRIORITY_FEE = 0, 1
 
 # Event kinds on the events tape
 (
@@ -78,11 +171,15 @@ LIMIT_NONE, LIMIT_BANKRUPTCY, LIMIT_BAND = 0, 1, 2
     EV_STP,  # self-trade prevented; a: resting order id, b: lots
     EV_CLOSED,  # account closed
     EV_CONVERTED,  # fund takes a: minor units of currency `reason` (negative: gives them) for b: account currency
-) = range(16)
+    EV_ADL,  # counterparty `reason` gives up a: lots (signed, as it held them), b: price (sub-ticks), c: value
+    EV_AUCTION,  # an auction opens (reason 0), is reset (1), is bid (2), closes (3); a: lots, b: price (sub-ticks)
+    EV_HALT,  # trading stops in a contract until step a; b: the move that stopped it, 2**-32
+    EV_BACKSTOP,  # the vault (reason: its account) takes a: lots (signed), b: value, c: mark (sub-ticks)
+) = range(20)
 EVENT_NAMES = (
     "refused", "margin_call", "call_met", "liquidation", "takeover", "bid_taken", "bankrupt", "fund_paid",
     "socialised_loss", "funding", "settlement", "order_expired", "scripted", "self_trade_prevented", "account_closed",
-    "collateral_converted",
+    "collateral_converted", "auto_deleveraging", "auction", "halt", "backstop",
 )  # fmt: skip
 
 # Reason codes of refusals
@@ -127,12 +224,11 @@ REASON_NAMES = (
     M_STP,  # self-trade prevention
     M_LIQUIDATE,  # 1: maintenance is enforced; 0: liquidations are off (counterfactual twin)
     M_NOTICE,  # steps of notice before risk parameters bind maintenance
-    M_RISK_SLOTS,  # length of the ring of risk parameters (notice + 1)
+    M_RISK_SLOTS,  # length of the ring of risk parameters (notice + 2)
     M_ROUNDS_MAX,
     M_GRACE,  # steps between a margin call and liquidation
     M_FORCED_LIMIT,
     M_SURPLUS_TO_FUND,  # 1: what is left at a full liquidation goes to the fund
-    M_PARTIAL,  # 1: liquidate only what restores the target ratio; 0: the whole position
     M_MARK_RULE,
     M_RECORD_EVERY,
     M_RECORDS,  # rows written in the record arrays
@@ -165,7 +261,6 @@ REASON_NAMES = (
     M_BIDS,  # liquidation bids in the buffer
     M_CALLED_NOW,  # accounts under a margin call now
     M_FUND_UNWIND,  # most lots per step and contract that the fund sells of what it took over
-    M_TARGET_RATIO,  # of partial liquidation: equity over maintenance, 2**-32
     M_UNCOVERED,  # losses that nobody could bear (the fund's wallet went below zero), minor units
     M_PUBLISHED,  # step at which risk parameters were published last
     M_DEPTH_EVERY,  # steps between readings of depth within 5 % for the record
@@ -173,8 +268,17 @@ REASON_NAMES = (
     M_ROUNDS,  # liquidation rounds of the last step
     M_SCRIPTED,  # scripted events that have happened
     M_LIQUIDATING,  # accounts whose liquidation carries over to the next step
-) = range(63)
-META_SIZE = 96
+    M_RECORD_CAUSES,  # 1: keep what moved each mark and what brought each account into liquidation
+    M_MOVES,  # rows of the tape of moves
+    M_READINGS,  # rows of the tape of mark readings
+    M_CAUSES,  # rows of the tape of liquidations begun
+    M_AUCTIONS,  # live auctions
+    M_ORDERING,  # ORDER_RANDOM or ORDER_PRIORITY_FEE
+    M_ADL_LOTS,  # lots closed by auto-deleveraging since the start
+    M_BACKSTOP_LOTS,  # lots that the vault took over since the start
+    M_ROW_BACK,  # 1 while a requirement is asked for at the maintenance parameters of the step before
+) = range(70)
+META_SIZE = 128
 
 # Status codes (``M_STATUS``)
 ST_OK, ST_LADDER, ST_MEMORY, ST_REQUIREMENT = 0, 1, 2, 3
@@ -207,7 +311,7 @@ ORDER = np.dtype(
         ("expiry", "i4"),  # first step at which the order is gone, 0: never
         ("generation", "i4"),  # raised when the slot is freed; id = generation << 32 | slot
         ("side", "i1"),  # 0 when the slot is free
-        ("flags", "i1"),
+        ("flags", "u1"),  # and the cause above them
         ("contract", "i2"),
         ("cause_ref", "i4"),
         ("loss", "i8"),  # reserved loss per lot against the mark at acceptance, minor units
@@ -257,15 +361,88 @@ MESSAGE = np.dtype(
         ("open_at_admission", "i8"),  # REPLACE: lots the old order had left at admission
         ("reserved", "i8"),  # lots that admission reserved for this message (REPLACE: beyond the old order's)
         ("reserved_loss", "i8"),  # loss that admission reserved for this message, minor units
+        ("fee", "i8"),  # priority fee, minor units
         ("own_next", "i4"),  # next message of the same account in this step
         ("pad", "i4"),
     ],
     align=True,
 )
 BID = np.dtype(
-    [("account", "i4"), ("contract", "i2"), ("side", "i1"), ("used", "i1"), ("lots", "i8"), ("discount", "i8")],
+    [
+        ("account", "i4"),
+        ("contract", "i2"),
+        ("side", "i1"),
+        ("used", "i1"),
+        ("lots", "i8"),
+        ("discount", "i8"),  # 2**-32, the least that is asked for
+        ("fee", "i8"),  # priority fee, minor units
+        ("gas", "i8"),  # cost of a take-over, minor units
+        ("latency", "i4"),  # steps that an account must have been in liquidation
+        ("pad", "i4"),
+    ],
     align=True,
 )  # a liquidator's standing offer: takes positions of `side` (1 long) at mark less `discount` (2**-32)
+
+AUCTION = np.dtype(
+    [
+        ("account", "i4"),
+        ("contract", "i4"),  # -1: the whole account
+        ("start", "i4"),  # step of the last (re)start
+        ("opened", "i4"),
+        ("price", "i8"),  # start price in sub-ticks (clip) or value at the start (share), minor units
+        ("paid", "i8"),  # of the winner of an insolvent account so far, minor units
+        ("reference", "i8"),  # number of the liquidation
+    ],
+    align=True,
+)
+# The tape of what moved marks: one row per forced order, and per reading and contract one for each other cause
+MOVE = np.dtype(
+    [
+        ("reading", "i4"),  # the reading of marks in which the move first shows
+        ("contract", "i2"),
+        ("cause", "i2"),
+        ("reference", "i4"),  # liquidation number of forced orders, else -1
+        ("account", "i4"),
+        ("last", "i4"),  # change of the last price, ticks
+        ("mid", "i4"),  # change of the mid, sub-ticks
+        ("lots", "i8"),  # signed, as traded by the taker
+    ],
+    align=True,
+)
+READING = np.dtype(
+    [
+        ("step", "i4"),
+        ("round", "i2"),  # -1: the first reading of the step, before any round
+        ("contract", "i2"),
+        ("mark", "i8"),  # sub-ticks
+        ("index", "i8"),
+        ("mid", "i8"),
+        ("last", "i8"),  # ticks
+        ("rate", "i8"),  # maintenance rate in force, 2**-32
+    ],
+    align=True,
+)
+# One row per liquidation begun
+CAUSE = np.dtype(
+    [
+        ("reference", "i4"),  # liquidation number
+        ("account", "i4"),
+        ("contract", "i4"),  # -1: the whole account
+        ("step", "i4"),
+        ("round", "i4"),
+        ("reading", "i4"),  # at which it was found in breach
+        ("safe", "i4"),  # last reading at which it was not
+        ("pad", "i4"),
+        ("shortfall", "i8"),  # maintenance less equity, minor units of the account currency
+        ("price", "i8"),  # loss of excess since it was last safe that marks explain
+        ("margin", "i8"),  # ... that risen margin rates explain
+        ("funding", "i8"),  # ... that funding explains
+        ("own", "i8"),  # ... that its own trades, fees and withdrawals explain
+        ("lots", "i8"),  # of the position, or of the largest one by value
+        ("notional", "i8"),  # value at mark of what is being liquidated
+    ],
+    align=True,
+)
 
 CONTRACT = np.dtype(
     [
@@ -353,6 +530,14 @@ ACCOUNT = np.dtype(
         ("fees", "i8"),  # paid, minor units
         ("outside", "i8"),  # cash outside the exchange that can meet calls, minor units
         ("booked_lots", "i8"),  # audit: sum of all lots traded, must equal the sum of positions
+        ("priority_fee", "i8"),  # of the messages that it sends now, minor units
+        ("wait_until", "i4"),  # first step at which its liquidation goes on (cooldown)
+        ("rounds", "i4"),  # actions of its present liquidation so far
+        ("reference", "i4"),  # number of its present liquidation, -1
+        ("safe_reading", "i4"),  # last reading before the open margin call, -1
+        ("auction", "i4"),  # its live auction, -1
+        ("traded_step", "i4"),  # step of its last trade, deposit or withdrawal, when causes are recorded
+        ("funding", "i8"),  # paid at the last funding of any contract, when causes are recorded; minor units
     ],
     align=True,
 )
@@ -382,7 +567,7 @@ REC_CONTRACT = (
 REC_GLOBAL = (
     "step", "calls", "calls_met", "call_amount", "liquidations", "bad_debt", "fund_equity", "fund_paid", "socialised",
     "refusals", "live_orders", "initial_requirement", "maintenance_requirement", "equity", "notional", "called_now",
-    "topups", "rounds",
+    "topups", "rounds", "uncovered", "adl_lots", "backstop_lots", "auctions", "halted",
 )  # fmt: skip
 
 FIELDS: tuple[tuple[str, Any, int], ...] = (
@@ -461,6 +646,19 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("seen_lots", np.int64, 3),  # [publishers, A, C]: positions at the last publication
     ("liquidation_map", np.int64, 3),  # [C, 2, MAP_BUCKETS + 1]: lots of longs, shorts liquidated below each bucket
     ("map_own", np.int64, 3),  # [A, C, 2]: bucket + 1 and signed lots that the account has on the map
+    # The venue's design (sim/venue.py)
+    ("policy", np.int64, 1),  # [POLICY_CELLS] LP_*
+    ("flow", np.int64, 2),  # [C, 2]: liquidated lots of this step; unused part of the cap, 2**-32
+    ("waterfall", np.int64, 1),  # [WATERFALL_CELLS] W_*
+    ("breakers", np.int64, 1),  # [BREAKER_CELLS] CB_*
+    ("breaker_state", np.int64, 2),  # [C, 8]
+    ("marking", np.float64, 2),  # [C, MARKING_CELLS] parameters and averages of the mark rule
+    ("mark_before", np.int64, 1),  # [C] mark at the previous reading, sub-ticks
+    ("auctions", AUCTION, 1),  # live ones first
+    ("moves", MOVE, 1),
+    ("readings", READING, 1),
+    ("causes", CAUSE, 1),
+    ("move_sums", np.int64, 3),  # [C, causes, 3]: last, mid, lots since the last reading, of causes without reference
 )
 
 # Which requirement is asked for
@@ -478,5 +676,5 @@ FIELD_NAMES = tuple(name for name, _, _ in FIELDS)
 # Arrays that kernels may replace by larger ones
 GROWING = (
     "orders", "levels", "bits0", "bits1", "messages", "arrival", "sort_keys", "sort_ids", "sort_counts", "bids",
-    "fills", "events",
+    "fills", "events", "auctions", "moves", "readings", "causes",
 )  # fmt: skip

@@ -28,8 +28,10 @@ from sim.kernels.state import (
     M_CONTRACTS,
     M_LAYOUT,
     M_LEDGER_FLOW,
+    M_NOTICE,
     M_PUBLISHED,
     M_RISK_SLOTS,
+    M_ROW_BACK,
     M_STEP,
     M_TRADERS,
     RATE_ONE,
@@ -49,9 +51,8 @@ def newest_row(state):
 @kernel()
 def maintenance_row(state):
     """Row of the risk ring that binds maintenance: published ``notice`` steps before this step, or at set-up."""
-    step = state.meta[M_STEP]
-    notice = state.meta[M_RISK_SLOTS] - 1
-    return max(step - notice, 0) % state.meta[M_RISK_SLOTS]
+    step = state.meta[M_STEP] - state.meta[M_ROW_BACK]
+    return max(step - state.meta[M_NOTICE], 0) % state.meta[M_RISK_SLOTS]
 
 
 @kernel()

@@ -91,12 +91,13 @@ def push(state, account, contract, kind, side, tif, flags, price, quantity, expi
     message.reserved = 0
     message.reserved_loss = 0
     message.own_next = -1
+    message.fee = state.accounts[account].priority_fee
     state.accounts[account].messages += 1
     state.meta[M_MESSAGES] = n + 1
 
 
 @kernel()
-def push_bid(state, account, contract, side, lots, discount):
+def push_bid(state, account, contract, side, lots, discount, fee=0, gas=0, latency=0):
     """Append a liquidator's standing offer for this step.
 
     Args:
@@ -106,6 +107,9 @@ def push_bid(state, account, contract, side, lots, discount):
         side: BUY takes over long positions, SELL short ones.
         lots: most lots that are taken.
         discount: in 2**-32 of the mark; a long is taken at mark x (1 - discount), a short at mark x (1 + discount).
+        fee: priority fee of a take-over, minor units.
+        gas: other cost of a take-over, minor units.
+        latency: steps that an account must have been in liquidation before this offer can reach it.
     """
     n = state.meta[M_BIDS]
     if n == state.bids.shape[0]:
@@ -117,6 +121,9 @@ def push_bid(state, account, contract, side, lots, discount):
     bid.used = 0
     bid.lots = lots
     bid.discount = discount
+    bid.fee = fee
+    bid.gas = gas
+    bid.latency = latency
     state.meta[M_BIDS] = n + 1
 
 

@@ -10,6 +10,9 @@ from sim.kernels.ledger import OFFSET_FUND, equity, notional
 from sim.kernels.state import (
     CROSS,
     INITIAL,
+    M_ADL_LOTS,
+    M_AUCTIONS,
+    M_BACKSTOP_LOTS,
     M_BAD_DEBT,
     M_CALL_AMOUNT,
     M_CALLED_NOW,
@@ -18,6 +21,7 @@ from sim.kernels.state import (
     M_CONTRACTS,
     M_DEPTH_EVERY,
     M_FUND_PAID,
+    M_HALTED,
     M_LAYOUT,
     M_LIQUIDATIONS,
     M_LIVE,
@@ -29,6 +33,7 @@ from sim.kernels.state import (
     M_TOPUPS,
     M_TOTALS_EVERY,
     M_TRADERS,
+    M_UNCOVERED,
     MAINTENANCE,
     WITH_EVALUATOR,
 )
@@ -126,4 +131,9 @@ def record_step(state, evaluate):
     out[15] = meta[M_CALLED_NOW]
     out[16] = meta[M_TOPUPS]
     out[17] = meta[M_ROUNDS]
+    out[18] = meta[M_UNCOVERED]
+    out[19] = meta[M_ADL_LOTS]
+    out[20] = meta[M_BACKSTOP_LOTS]
+    out[21] = meta[M_AUCTIONS]
+    out[22] = meta[M_HALTED]
     meta[M_RECORDS] = row + 1

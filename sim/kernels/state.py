@@ -20,6 +20,8 @@ from sim.kernels.layout import (
     ADDON_COEFFICIENTS,
     ADDON_MEMORY,
     ADDON_PARAMS,
+    BREAKER_CELLS,
+    CAUSE_NAMES,
     FEATURE_COLUMNS,
     FIELD_NAMES,
     FIELDS,
@@ -35,10 +37,12 @@ from sim.kernels.layout import (
     M_RISK_SLOTS,
     M_TRADERS,
     MAP_BUCKETS,
+    MARKING_CELLS,
     META_SIZE,
     MODEL_PARAMS,
     MODEL_STATE,
     NO_PRICE,
+    POLICY_CELLS,
     POPULATION_PARAMS,
     POPULATION_STATE,
     POPULATIONS_MAX,
@@ -51,6 +55,8 @@ from sim.kernels.layout import (
     SPECIAL_ACCOUNTS,
     TRADER_FLOATS,
     TRADER_INTS,
+    W_VAULT,
+    WATERFALL_CELLS,
 )
 
 if JIT_DISABLED:
@@ -356,7 +362,7 @@ def allocate(
         if value & (value - 1) or value < 2:
             raise ValueError(f"{name} must be a power of two, not {value}")
     accounts = traders + SPECIAL_ACCOUNTS
-    ring = notice + 1
+    ring = notice + 2  # the row that bound maintenance in the step before stays readable
     described = accounts if features else 1
     shapes: dict[str, tuple[int, ...]] = {
         "meta": (META_SIZE,),
@@ -432,6 +438,18 @@ def allocate(
         "seen_lots": (publishers, described, contracts),
         "liquidation_map": (contracts, 2, MAP_BUCKETS + 1 if features else 1),
         "map_own": (described, contracts, 2),
+        "policy": (POLICY_CELLS,),
+        "flow": (contracts, 2),
+        "waterfall": (WATERFALL_CELLS,),
+        "breakers": (BREAKER_CELLS,),
+        "breaker_state": (contracts, 8),
+        "marking": (contracts, MARKING_CELLS),
+        "mark_before": (contracts,),
+        "auctions": (16,),
+        "moves": (16,),
+        "readings": (16,),
+        "causes": (16,),
+        "move_sums": (contracts, len(CAUSE_NAMES), 3),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
     orders = arrays["orders"]
@@ -450,8 +468,12 @@ def allocate(
     quotes["bid"] = NO_PRICE
     quotes["ask"] = NO_PRICE
     table = arrays["accounts"]
-    for link in ("order_head", "call_step", "last_liquidation", "key_step"):
+    for link in (
+        "order_head", "call_step", "last_liquidation", "key_step", "reference", "safe_reading", "auction",
+        "traded_step",
+    ):  # fmt: skip
         table[link] = -1
+    arrays["waterfall"][W_VAULT] = -1
     for link in ("bucket", "bucket_next", "bucket_prev"):
         arrays["positions"][link] = -1
     quotes["index_top"] = -1

@@ -71,7 +71,7 @@ def market(
         wake_rows=traders + 1,
         wake_starts=sum(population.period + 1 for population in populations) + 1,
     )
-    state.contracts[:] = contract_records(table, 1.0)
+    state.contracts[:] = contract_records(table)
     state.meta[M_SEED] = seed
     state.meta[M_STEP] = 1
     state.meta[M_POPULATIONS] = len(populations)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import margin
+from sim import venue
+from sim.breakers import Breakers
+from sim.config import ClearingConfig, MarketConfig
 from sim.contracts import Contract, ContractTable, contract_records, currencies_of, exchange_rules
 from sim.kernels import book, clearing, ledger, marks, messages, setup, step
 from sim.kernels import state as s
 from sim.keyed import stream
+from sim.liquidation import POLICIES, LiquidationPolicy
+from sim.waterfall import Waterfall
 
 PRICE = 100
 TICK_VALUE = 10
@@ -38,6 +45,10 @@ class Exchange:
         grace: int = 0,
         rounds: int = 50,
         mark: int = s.MARK_MID,
+        policy: LiquidationPolicy | None = None,
+        waterfall: Waterfall | None = None,
+        breakers: Breakers | None = None,
+        vault: int | None = None,
     ) -> None:
         made = list(contracts) if contracts else [contract("a")]
         self.traders = traders
@@ -47,12 +58,21 @@ class Exchange:
             traders=traders, contracts=len(made), currencies=len(self.currencies), steps=8, pool=64, tape=64
         )
         state.exchange[:] = exchange_rules(made, 100)
-        state.contracts[:] = contract_records(made, 0.5)
+        state.contracts[:] = contract_records(made)
         meta = state.meta
         meta[s.M_STEP], meta[s.M_SEED], meta[s.M_RECORD_REFUSALS] = 1, 7, 1
-        meta[s.M_PARTIAL], meta[s.M_TARGET_RATIO] = partial, int(target * s.RATE_ONE)
-        meta[s.M_FORCED_LIMIT], meta[s.M_SURPLUS_TO_FUND] = limit, surplus
-        meta[s.M_GRACE], meta[s.M_ROUNDS_MAX], meta[s.M_MARK_RULE] = grace, rounds, mark
+        if policy is None:
+            policy = replace(POLICIES["partial"], target_ratio=target) if partial else POLICIES["full"]
+        design = ClearingConfig(
+            policy=policy, waterfall=waterfall or Waterfall(), breakers=breakers or Breakers(),
+            grace_steps=grace, max_rounds=rounds, surplus_to="fund" if surplus else "trader",
+            mark_ema_half_life_seconds=60.0,
+        )  # fmt: skip
+        market: Any = SimpleNamespace(state=state, config=MarketConfig(steps=8), contract_table=self.table)
+        venue.put(market, design)
+        meta[s.M_FORCED_LIMIT], meta[s.M_MARK_RULE] = limit, mark
+        if vault is not None:
+            state.waterfall[s.W_VAULT] = vault
         meta[s.M_RECORD_TRADES] = 1
         state.accounts["kind"][traders:] = [s.FUND, s.FEES, s.RESIDUE, s.SCRIPT]
         state.accounts["exempt"][traders:] = 1

@@ -156,7 +156,7 @@ def test_a_strike_between_sub_ticks_is_refused() -> None:
              contract("c", kind="linear_option", underlying="X", strike=100.01, option_type="call", volatility=0.5,
                       expiry_step=5)]  # fmt: skip
     with pytest.raises(ConfigError, match=r"contracts\.c\.strike = 100.01"):
-        contract_records(terms, 0.5)
+        contract_records(terms)
 
 
 def test_a_market_with_options_and_a_future_expires_exactly() -> None:

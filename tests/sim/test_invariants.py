@@ -8,6 +8,7 @@ from sim import invariants
 from sim.errors import InvariantError, KernelError
 from sim.kernels import book
 from sim.kernels import state as s
+from sim.liquidation import POLICIES
 from sim.market import Market
 from tests.sim import markets
 from tests.sim.exchange import Exchange, contract
@@ -113,7 +114,7 @@ def test_an_error_inside_a_kernel_stops_the_run(running: Market) -> None:
 
 
 def test_a_whole_run_holds_every_invariant() -> None:
-    market = markets.market(forced_limit="bankruptcy", liquidation="partial", grace_steps=2)
+    market = markets.market(forced_limit="bankruptcy", policy=POLICIES["partial"], grace_steps=2)
     for _ in range(markets.CRASH + 60):
         market.step()
         invariants.check(market.state)

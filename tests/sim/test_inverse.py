@@ -19,6 +19,7 @@ from sim.config import ClearingConfig, MarketConfig
 from sim.contracts import Contract
 from sim.kernels import admission, clearing, forced, funding, ledger
 from sim.kernels import state as s
+from sim.liquidation import POLICIES
 from sim.market import Market
 from sim.world import GbmWorld, build_world
 from tests.sim import markets
@@ -223,7 +224,7 @@ def coin_market(regime: str = "static", **clearing_: Any) -> Market:
     [
         ("static", {}),
         ("static", {"forced_limit": "bankruptcy"}),
-        ("isolated", {"forced_limit": "band", "liquidation": "partial"}),
+        ("isolated", {"forced_limit": "band", "policy": POLICIES["partial"]}),
         ("portfolio", {"surplus_to": "fund"}),
     ],
 )

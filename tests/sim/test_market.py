@@ -15,6 +15,7 @@ from sim.config import RecordConfig, ScriptedEvent
 from sim.errors import ConfigError, ForkError
 from sim.interfaces import PortfolioView, Requirement, RiskParameters
 from sim.kernels import state as s
+from sim.liquidation import POLICIES as NAMED
 from sim.market import Market
 from sim.world import ConstantWorld, build_world
 from tests.sim import markets
@@ -302,7 +303,7 @@ class NumpyIsolated(margin.Rule):
 
 POLICIES: list[dict[str, Any]] = [
     {},
-    {"liquidation": "partial", "forced_limit": "bankruptcy", "grace_steps": 2, "fund_initial": 3000},
+    {"policy": NAMED["partial"], "forced_limit": "bankruptcy", "grace_steps": 2, "fund_initial": 3000},
     {"surplus_to": "fund", "forced_limit": "band", "max_rounds": 2},
 ]
 
