@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.auctions import close_ended
 from sim.kernels.calls import call_or_wait, drop_met_calls, end_call
 from sim.kernels.forced import finish, liquidate
 from sim.kernels.index import bucket_of, multi_count, owes
@@ -236,9 +237,8 @@ def _settle_debts(state, evaluate):
 
 
 @kernel(WITH_EVALUATOR)
-def end_clearing(state, evaluate):
-    """Settle debts, and reopen the accounts whose liquidation, or the market, brought them above maintenance."""
-    _settle_debts(state, evaluate)
+def _reopen(state, evaluate):
+    """Reopen accounts that are above maintenance again, count those whose liquidation carries over."""
     if state.meta[M_LIQUIDATING] == 0:
         return
     state.meta[M_LIQUIDATING] = 0
@@ -255,6 +255,14 @@ def end_clearing(state, evaluate):
             state.meta[M_LIQUIDATING] += 1
         else:
             state.accounts[account].status = OPEN
+
+
+@kernel(WITH_EVALUATOR)
+def end_clearing(state, evaluate):
+    """Settle debts, and reopen the accounts whose liquidation, or the market, brought them above maintenance."""
+    _settle_debts(state, evaluate)
+    _reopen(state, evaluate)
+    close_ended(state)
 
 
 @kernel(RUN_CLEARING)
