@@ -12,7 +12,7 @@ from sim.config import FORCED_LIMITS, MARK_RULES, ClearingConfig
 from sim.contracts import rate_to_units
 from sim.errors import ConfigError
 from sim.kernels import state as s
-from sim.liquidation import AUCTIONS, OUTLETS, SIZES
+from sim.liquidation import AUCTIONS, OUTLETS, SIZES, actions_per_step, flow_cap, policy_problems
 from sim.waterfall import ADL_PRICES, LAST_RESORTS, LAYERS, RANKINGS, TRIGGERS
 
 if TYPE_CHECKING:
@@ -55,8 +55,15 @@ def put_marking(market: Market, clearing: ClearingConfig) -> None:
 
 
 def put_policy(market: Market, clearing: ClearingConfig) -> None:
-    """The liquidation policy. Mutates ``policy`` and ``flow``."""
+    """The liquidation policy. Mutates ``policy`` and ``flow``.
+
+    Raises:
+        ConfigError: a parameter makes no sense, or not with these steps.
+    """
     rule, cells = clearing.policy, market.state.policy
+    problems = policy_problems(rule, dt_seconds=market.config.dt_seconds)
+    if problems:
+        raise ConfigError(problems)
     cells[:] = 0
     cells[s.LP_SIZE] = SIZES[rule.size]
     cells[s.LP_OUTLET] = OUTLETS[rule.outlet]
@@ -73,7 +80,6 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
         (s.LP_BACKSTOP_RATIO, rule.backstop_ratio),
         (s.LP_BANKRUPTCY_ADJUSTMENT, rule.bankruptcy_adjustment),
         (s.LP_SPREAD_TO_MAINTENANCE, rule.spread_to_maintenance),
-        (s.LP_FLOW, rule.flow_lots_per_second * market.config.dt_seconds),
         (s.LP_AUCTION_START, rule.auction_start),
         (s.LP_AUCTION_CUT, rule.auction_cut),
         (s.LP_AUCTION_CUSP, rule.auction_cusp),
@@ -84,7 +90,6 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
     ):
         cells[cell] = rate_to_units(fraction)
     for cell, seconds in (
-        (s.LP_COOLDOWN, rule.cooldown_seconds),
         (s.LP_AUCTION_STEP, rule.auction_step_seconds),
         (s.LP_AUCTION_TAIL, rule.auction_tail_seconds),
         (s.LP_AUCTION_FAST, rule.auction_fast_seconds),
@@ -92,6 +97,10 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
         (s.LP_AUCTION_INSOLVENT, rule.auction_insolvent_seconds),
     ):
         cells[cell] = _steps(market, seconds)
+    cells[s.LP_ACTIONS] = actions = actions_per_step(rule.cooldown_seconds, market.config.dt_seconds)
+    cells[s.LP_COOLDOWN] = 1 if actions > 1 else _steps(market, rule.cooldown_seconds)
+    cells[s.LP_FLOW], cells[s.LP_FLOW_WINDOW] = flow_cap(rule, market.config.dt_seconds)
+    market.state.flow[:] = 0
     cells[s.LP_STEP_ABOVE] = _minor(market, rule.step_above)
     cells[s.LP_AUCTION_TIP] = _minor(market, rule.auction_tip)
     cells[s.LP_HEDGE_FIRST] = rule.hedge_first
