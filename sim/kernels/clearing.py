@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.breakers import all_halted, check_halts, held_back, measure_room
 from sim.kernels.calls import call_or_wait, drop_met_calls, end_call
 from sim.kernels.forced import end_liquidation, finish, liquidate
 from sim.kernels.index import bucket_of, multi_count, owes
@@ -171,6 +172,7 @@ def _order(state, n, stream):
 @kernel(RUN_CLEARING)
 def open_round(state, evaluate, stream):
     """Collect the breaches of a round and put them in order; returns their number."""
+    check_halts(state)
     n = collect(state, evaluate)
     if n > 0:
         _order(state, n, stream)
@@ -190,6 +192,8 @@ def resolve(state, account, contract, last_resort, evaluate):
     if not in_breach(state, account, contract, evaluate):
         return np.int64(0)
     if state.accounts[account].status != LIQUIDATING and (last_resort or call_or_wait(state, account, evaluate) != 0):
+        return np.int64(0)
+    if all_halted(state, account, contract) or (last_resort and held_back(state, account, contract)):
         return np.int64(0)
     return liquidate(state, account, contract, last_resort, evaluate)
 
@@ -217,7 +221,8 @@ def clear_round(state, evaluate, stream, last_resort):
 
 @kernel(WITH_EVALUATOR)
 def begin_clearing(state, evaluate):
-    """Close the calls that are met before the rounds begin."""
+    """Close the calls that are met before the rounds begin, and measure what the throttle lets through."""
+    measure_room(state)
     if state.meta[M_CALLED_NOW] > 0:
         drop_met_calls(state, evaluate)
 
@@ -241,6 +246,7 @@ def _settle_debts(state, evaluate):
 @kernel(WITH_EVALUATOR)
 def end_clearing(state, evaluate):
     """Settle debts, and reopen the accounts whose liquidation, or the market, brought them above maintenance."""
+    check_halts(state)
     _settle_debts(state, evaluate)
     if state.meta[M_LIQUIDATING] == 0:
         return

@@ -6,6 +6,7 @@ import numpy as np
 
 from sim.kernels.bids import sell_to_bids
 from sim.kernels.book import cancel_all, submit
+from sim.kernels.breakers import count_forced, halted, throttled, within_band
 from sim.kernels.events import record_event
 from sim.kernels.hedging import hedge
 from sim.kernels.index import touch
@@ -103,8 +104,15 @@ def finish(state, account, evaluate):
 
 @kernel()
 def sell_to_book(state, account, contract, k, lots, limit):
-    """Send a forced immediate-or-cancel order and charge the liquidation fee. Returns lots filled."""
+    """Send a forced immediate-or-cancel order and charge the liquidation fee. Returns lots filled.
+
+    Circuit breakers may send fewer lots, or a better limit.
+    """
     side = SELL if state.positions[account, k].lots > 0 else BUY
+    lots = throttled(state, k, side, lots)
+    if lots <= 0:
+        return np.int64(0)
+    limit = within_band(state, k, side, limit)
     first = state.meta[M_FILLS]
     wallet = state.wallets[account, 0]
     submit(
@@ -116,6 +124,7 @@ def sell_to_book(state, account, contract, k, lots, limit):
         filled += state.fills[i].quantity
         value += size_at(state, k, state.fills[i].quantity, np.int64(state.fills[i].price) * 16)
     if filled > 0:
+        count_forced(state, k, side, filled)
         count_liquidated(state, account, k, filled)
         charge_penalty(state, account, contract, value, k, wallet)
     return filled
@@ -230,7 +239,7 @@ def sell_legs(state, account, contract, any_price, evaluate):
     moved = np.int64(0)
     for k in range(state.meta[M_CONTRACTS]):
         held = state.positions[account, k].lots
-        if held == 0 or (contract >= 0 and k != contract):
+        if held == 0 or (contract >= 0 and k != contract) or halted(state, k):
             continue
         if futures_only and not any_price and is_option(state, k):
             continue

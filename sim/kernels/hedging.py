@@ -12,6 +12,7 @@ import numpy as np
 
 from sim.kernels.black76 import black76, normal_cdf
 from sim.kernels.book import submit
+from sim.kernels.breakers import count_forced, halted, throttled, within_band
 from sim.kernels.events import record_event
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import is_inverse, is_option
@@ -171,7 +172,10 @@ def hedge(state, account, evaluate):
     if lots == 0 or _maintenance_with(state, account, evaluate) >= evaluate(state, account, -1, MAINTENANCE):
         return np.int64(0)
     side = BUY if lots > 0 else SELL
-    limit = _hedge_limit(state, account, k, side)
+    lots = side * throttled(state, k, side, abs(lots))
+    if lots == 0 or halted(state, k):
+        return np.int64(0)
+    limit = within_band(state, k, side, _hedge_limit(state, account, k, side))
     first = state.meta[M_FILLS]
     submit(
         state, k, side, limit, abs(lots), account, IOC, FORCED, 0, 0, CAUSE_HEDGE,
@@ -180,5 +184,6 @@ def hedge(state, account, evaluate):
     filled = np.int64(0)
     for i in range(first, state.meta[M_FILLS]):
         filled += state.fills[i].quantity
+    count_forced(state, k, side, filled)
     record_event(state, EV_HEDGE, k, account, state.meta[M_ROUND], lots, filled, limit)
     return filled

@@ -153,6 +153,12 @@ WATERFALL_CELLS = 32
     CB_BAND,  # 2**-32: band around the reference price of the window, 0: only the contract's own band
 ) = range(8)
 BREAKER_CELLS = 16
+(
+    BS_UNTIL,  # first step at which a halted contract trades again
+    BS_SELL_ROOM,  # lots that forced sells may still take from the bids in this step
+    BS_BUY_ROOM,  # lots that forced buys may still take from the asks
+    BS_MULTIPLIER,  # 2**-32, margin multiplier of the last announcement
+) = range(4)
 MARKING_CELLS = 16
 ORDER_RANDOM, ORDER_PRIORITY_FEE = 0, 1
 
@@ -176,7 +182,7 @@ ORDER_RANDOM, ORDER_PRIORITY_FEE = 0, 1
     EV_CONVERTED,  # fund takes a: minor units of currency `reason` (negative: gives them) for b: account currency
     EV_ADL,  # counterparty `reason` gives up a: lots (signed, as it held them), b: price (sub-ticks), c: value
     EV_AUCTION,  # an auction opens (reason 0), is reset (1), is bid (2), closes (3); a: lots, b: price (sub-ticks)
-    EV_HALT,  # trading stops in a contract until step a; b: the move that stopped it, 2**-32
+    EV_HALT,  # a contract stops trading until step a; b: the move that stopped it, 2**-32, c: mark (sub-ticks)
     EV_BACKSTOP,  # the vault (reason: its account) takes a: lots (signed), b: value, c: mark (sub-ticks)
     EV_HEDGE,  # the engine hedges an account: a: lots ordered (signed), b: lots filled, c: limit price; reason: round
 ) = range(21)
@@ -255,7 +261,7 @@ REASON_NAMES = (
     M_STATUS,  # 0, or the code of an error found inside a kernel
     M_STATUS_A,
     M_STATUS_B,
-    M_HALTED,  # 1: no order is matched
+    M_HALTED,  # contracts that are halted; BS_UNTIL says which
     M_MAKERS_WITHDRAWN_UNTIL,  # step until which market makers stay out (scripted)
     M_STEPS_PER_DAY,
     M_FLOW,  # matched lots ever, all contracts (tape side)
