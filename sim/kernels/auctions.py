@@ -26,10 +26,12 @@ from sim.kernels.state import (
     LP_AUCTION_CHIP,
     LP_AUCTION_CUSP,
     LP_AUCTION_CUT,
+    LP_AUCTION_INSOLVENT,
     LP_AUCTION_START,
     LP_AUCTION_STEP,
     LP_AUCTION_TAIL,
     LP_AUCTION_TIP,
+    LP_OUTLET,
     LP_SIZE,
     LP_TARGET_RATIO,
     M_AUCTIONS,
@@ -39,12 +41,13 @@ from sim.kernels.state import (
     M_TRADERS,
     MAINTENANCE,
     OF_POSITION,
+    OUTLET_AUCTION,
     RATE_ONE,
     SIZE_TARGET,
 )
 from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
 
-__all__ = ["auction", "clip_fraction", "clip_price", "close_auction", "close_ended"]
+__all__ = ["auction", "clip_fraction", "clip_price", "close_auction", "close_ended", "is_running"]
 
 
 @kernel()
@@ -74,9 +77,9 @@ def clip_price(state, i, side):
 
 
 @kernel()
-def _needs_reset(state, i):
-    """True when an auction has run beyond its tail, or its price has fallen below its cusp."""
-    elapsed = state.meta[M_STEP] - np.int64(state.auctions[i].start)
+def _needs_reset(state, i, ahead):
+    """True when an auction has run beyond its tail, or its price has fallen below its cusp, some steps from now."""
+    elapsed = state.meta[M_STEP] + ahead - np.int64(state.auctions[i].start)
     if elapsed > state.policy[LP_AUCTION_TAIL]:
         return True
     return clip_fraction(state, elapsed) < state.policy[LP_AUCTION_CUSP]
@@ -121,8 +124,8 @@ def _largest_leg(state, account):
     return best
 
 
-@kernel(LIQUIDATE)
-def _is_safe(state, account, contract, unused, evaluate):
+@kernel(OF_POSITION)
+def _is_safe(state, account, contract, evaluate):
     """1 when the account is not under maintenance."""
     return np.int64(own_equity(state, account, contract) >= evaluate(state, account, contract, MAINTENANCE))
 
@@ -167,9 +170,11 @@ def clip_auction(state, account, contract, evaluate):
         Lots that changed hands.
     """
     i = np.int64(state.accounts[account].auction)
-    if i >= 0 and state.positions[account, state.auctions[i].contract].lots == 0:
-        close_auction(state, account)
-        i = np.int64(-1)
+    if i >= 0:
+        k = np.int64(state.auctions[i].contract)
+        if k < 0 or state.positions[account, k].lots == 0:
+            close_auction(state, account)
+            i = np.int64(-1)
     if i >= 0 and contract >= 0 and state.auctions[i].contract != contract:
         return np.int64(0)  # one auction at a time: the other position waits
     if i < 0:
@@ -179,7 +184,7 @@ def clip_auction(state, account, contract, evaluate):
         i = open_row(state, account, k, state.quotes[k].mark)
         _pay_keeper(state, account, k)
     k = np.int64(state.auctions[i].contract)
-    if _needs_reset(state, i):
+    if _needs_reset(state, i, 0):
         restart(state, i, state.quotes[k].mark)
         _pay_keeper(state, account, k)
     side = 1 if state.positions[account, k].lots > 0 else -1
@@ -187,10 +192,12 @@ def clip_auction(state, account, contract, evaluate):
     gain = mul_div_floor(side * (mark - price), RATE_ONE, mark)
     if gain < 0:
         return np.int64(0)
-    given = race(state, account, contract, k, _restores(state, account, contract, evaluate), price, price, gain, evaluate)
+    given = race(
+        state, account, contract, k, _restores(state, account, contract, evaluate), price, price, gain, evaluate
+    )
     if given > 0:
         record_event(state, EV_AUCTION, k, account, BID, given, price, 0)
-        if state.positions[account, k].lots == 0 or _is_safe(state, account, contract, False, evaluate) != 0:
+        if state.positions[account, k].lots == 0 or _is_safe(state, account, contract, evaluate) != 0:
             close_auction(state, account)
     return given
 
@@ -220,11 +227,29 @@ def auction(state, account, contract, last_resort, evaluate):
 
 
 @kernel()
+def is_running(state, account, contract):
+    """True while the auction of an account keeps it from the last resort.
+
+    A solvent account stays on sale. An insolvent one has one run: to the end of the tail or the cusp (clip), to the end
+    of the growing payment (share); whom nobody wants by then goes down the waterfall.
+    """
+    i = np.int64(state.accounts[account].auction)
+    if i < 0 or state.policy[LP_OUTLET] != OUTLET_AUCTION:
+        return False
+    if own_equity(state, account, contract) > 0:
+        return True
+    elapsed = state.meta[M_STEP] - np.int64(state.auctions[i].start)
+    if state.policy[LP_AUCTION] == AUCTION_SHARE:
+        return elapsed < state.policy[LP_AUCTION_INSOLVENT]
+    return not _needs_reset(state, i, 1)
+
+
+@kernel()
 def close_ended(state):
-    """Close the auctions of accounts that are no longer in liquidation (the market brought them back, or they ended)."""
+    """Close the auctions of accounts that are no longer in liquidation, or of all where a fork has other rules."""
     i = state.meta[M_AUCTIONS] - 1
     while i >= 0:
         account = np.int64(state.auctions[i].account)
-        if state.accounts[account].status != LIQUIDATING:
+        if state.accounts[account].status != LIQUIDATING or state.policy[LP_OUTLET] != OUTLET_AUCTION:
             close_auction(state, account)
         i -= 1

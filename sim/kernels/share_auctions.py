@@ -286,9 +286,7 @@ def _race(state, account, contract, row, lead, unused, evaluate):
         gross = gross_value(state, account, contract)
         gain, cash, most = terms(state, account, contract, row, evaluate)
         fee = mul_rate(cash, fee_rate)
-        fraction = _affordable(
-            state, account, contract, bidder, most, free_margin(state, bidder, evaluate) - costs
-        )
+        fraction = _affordable(state, account, contract, bidder, most, free_margin(state, bidder, evaluate) - costs)
         left = np.int64(-1)
         if fraction > 0:
             left = _left(state, account, contract, bidder, fraction, gain - fee, gross) - costs
