@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.book import find
+from sim.kernels.breakers import band_bottom, band_top, halted
 from sim.kernels.events import record_event
 from sim.kernels.funding import expired
 from sim.kernels.jit import kernel
@@ -97,10 +98,10 @@ def arrival_order(state, stream):
 
 @kernel()
 def band_low(state, contract):
-    """Lowest price of a sell order, ticks (inside the band around the mark)."""
+    """Lowest price of a sell order, ticks (inside the band around the mark, and that of the breaker)."""
     mark = state.quotes[contract].mark
     below = mul_shift_floor(mark, state.contracts[contract].band, 32)
-    return max((mark - below + 15) >> 4, np.int64(1))
+    return max((mark - below + 15) >> 4, band_bottom(state, contract))
 
 
 @kernel()
@@ -108,7 +109,7 @@ def band_high(state, contract):
     """Highest price of a buy order, ticks."""
     mark = state.quotes[contract].mark
     above = mul_shift_floor(mark, state.contracts[contract].band, 32)
-    return min((mark + above) >> 4, state.contracts[contract].max_price)
+    return min((mark + above) >> 4, band_top(state, contract))
 
 
 @kernel()
@@ -138,6 +139,8 @@ def _check_form(state, i):
         return R_MESSAGE
     if expired(state, contract):
         return R_EXPIRED
+    if state.meta[M_HALTED] != 0 and halted(state, contract):
+        return R_HALTED
     if message.quantity < 1 or message.quantity > state.contracts[contract].max_lots:
         return R_LOT
     side = message.side
@@ -227,8 +230,6 @@ def prepare(state, i):
         return OK
     if state.accounts[account].status == CLOSED:
         return R_CLOSED
-    if state.meta[M_HALTED] != 0:
-        return R_HALTED
     if message.kind == NEW:
         reason = _check_form(state, i)
         if reason != OK:

@@ -88,8 +88,8 @@ AUCTION_NONE, AUCTION_CLIP, AUCTION_SHARE = 0, 1, 2
     LP_STEP_ABOVE,  # minor units of notional; smaller positions are closed whole
     LP_CLOSE_FRACTION,  # 2**-32
     LP_CLOSE_HEALTH,  # 2**-32, equity over maintenance at or below which all is closed
-    LP_COOLDOWN,  # steps between two actions on one account
-    LP_FLOW,  # 2**-32 lots per step and contract, 0: no cap
+    LP_COOLDOWN,  # slots between two actions on one account, of which LP_ACTIONS make a step
+    LP_FLOW,  # most liquidated lots per contract within a window, 0: no cap
     LP_BONUS,  # 2**-32, discount at which liquidators take over
     LP_BONUS_SLOPE,  # 2**-32 per unit of (1 - equity / maintenance)
     LP_BONUS_MOST,  # 2**-32
@@ -113,8 +113,11 @@ AUCTION_NONE, AUCTION_CLIP, AUCTION_SHARE = 0, 1, 2
     LP_AUCTION_BUFFER,  # 2**-32 (share): part of the shortfall that a bid must restore beyond maintenance
     LP_AUCTION_INSOLVENT,  # steps over which the payment to the winner of an insolvent account grows
     LP_AUCTION_FEE,  # 2**-32 of the cash bid, to the fund
-) = range(32)
+    LP_FLOW_WINDOW,  # steps
+    LP_ACTIONS,  # actions on one account that a step holds, where the cooldown is shorter than a step
+) = range(34)
 POLICY_CELLS = 48
+FLOW_CELLS = 64
 
 # Default waterfall (``state.waterfall``)
 LAYER_NONE, LAYER_FUND, LAYER_VAULT, LAYER_ADL, LAYER_SOCIALISE = 0, 1, 2, 3, 4
@@ -150,6 +153,12 @@ WATERFALL_CELLS = 32
     CB_BAND,  # 2**-32: band around the reference price of the window, 0: only the contract's own band
 ) = range(8)
 BREAKER_CELLS = 16
+(
+    BS_UNTIL,  # first step at which a halted contract trades again
+    BS_SELL_ROOM,  # lots that forced sells may still take from the bids in this step
+    BS_BUY_ROOM,  # lots that forced buys may still take from the asks
+    BS_MULTIPLIER,  # 2**-32, margin multiplier of the last announcement
+) = range(4)
 MARKING_CELLS = 16
 ORDER_RANDOM, ORDER_PRIORITY_FEE = 0, 1
 
@@ -173,13 +182,14 @@ ORDER_RANDOM, ORDER_PRIORITY_FEE = 0, 1
     EV_CONVERTED,  # fund takes a: minor units of currency `reason` (negative: gives them) for b: account currency
     EV_ADL,  # counterparty `reason` gives up a: lots (signed, as it held them), b: price (sub-ticks), c: value
     EV_AUCTION,  # an auction opens (reason 0), is reset (1), is bid (2), closes (3); a: lots, b: price (sub-ticks)
-    EV_HALT,  # trading stops in a contract until step a; b: the move that stopped it, 2**-32
+    EV_HALT,  # a contract stops trading until step a; b: the move that stopped it, 2**-32, c: mark (sub-ticks)
     EV_BACKSTOP,  # the vault (reason: its account) takes a: lots (signed), b: value, c: mark (sub-ticks)
-) = range(20)
+    EV_HEDGE,  # the engine hedges an account: a: lots ordered (signed), b: lots filled, c: limit price; reason: round
+) = range(21)
 EVENT_NAMES = (
     "refused", "margin_call", "call_met", "liquidation", "takeover", "bid_taken", "bankrupt", "fund_paid",
     "socialised_loss", "funding", "settlement", "order_expired", "scripted", "self_trade_prevented", "account_closed",
-    "collateral_converted", "auto_deleveraging", "auction", "halt", "backstop",
+    "collateral_converted", "auto_deleveraging", "auction", "halt", "backstop", "hedge",
 )  # fmt: skip
 
 # Reason codes of refusals
@@ -251,7 +261,7 @@ REASON_NAMES = (
     M_STATUS,  # 0, or the code of an error found inside a kernel
     M_STATUS_A,
     M_STATUS_B,
-    M_HALTED,  # 1: no order is matched
+    M_HALTED,  # contracts that are halted; BS_UNTIL says which
     M_MAKERS_WITHDRAWN_UNTIL,  # step until which market makers stay out (scripted)
     M_STEPS_PER_DAY,
     M_FLOW,  # matched lots ever, all contracts (tape side)
@@ -277,7 +287,8 @@ REASON_NAMES = (
     M_ADL_LOTS,  # lots closed by auto-deleveraging since the start
     M_BACKSTOP_LOTS,  # lots that the vault took over since the start
     M_ROW_BACK,  # 1 while a requirement is asked for at the maintenance parameters of the step before
-) = range(70)
+    M_HEDGED,  # 1 + maintenance of an account with its hedge, as a NumPy rule answered; 0: ask the evaluator
+) = range(71)
 META_SIZE = 128
 
 # Status codes (``M_STATUS``)
@@ -531,7 +542,7 @@ ACCOUNT = np.dtype(
         ("outside", "i8"),  # cash outside the exchange that can meet calls, minor units
         ("booked_lots", "i8"),  # audit: sum of all lots traded, must equal the sum of positions
         ("priority_fee", "i8"),  # of the messages that it sends now, minor units
-        ("wait_until", "i4"),  # first step at which its liquidation goes on (cooldown)
+        ("wait_until", "i4"),  # first slot at which its liquidation goes on; LP_ACTIONS slots are a step
         ("rounds", "i4"),  # actions of its present liquidation so far
         ("reference", "i4"),  # number of its present liquidation, -1
         ("safe_reading", "i4"),  # last reading before the open margin call, -1
@@ -554,7 +565,7 @@ POSITION = np.dtype(
         ("bucket", "i4"),  # of the bankruptcy-price index, -1: none
         ("bucket_next", "i4"),  # nodes of the index are account * contracts + contract
         ("bucket_prev", "i4"),
-        ("pad", "i4"),
+        ("wait_until", "i4"),  # as of accounts, of an isolated position; 0: nothing of it was closed yet
     ],
     align=True,
 )
@@ -648,7 +659,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("map_own", np.int64, 3),  # [A, C, 2]: bucket + 1 and signed lots that the account has on the map
     # The venue's design (sim/venue.py)
     ("policy", np.int64, 1),  # [POLICY_CELLS] LP_*
-    ("flow", np.int64, 2),  # [C, 2]: liquidated lots of this step; unused part of the cap, 2**-32
+    ("flow", np.int64, 2),  # [C, FLOW_CELLS] liquidated lots: step of the last, sum in the window, ring by step
     ("waterfall", np.int64, 1),  # [WATERFALL_CELLS] W_*
     ("breakers", np.int64, 1),  # [BREAKER_CELLS] CB_*
     ("breaker_state", np.int64, 2),  # [C, 8]

@@ -6,6 +6,7 @@ import numpy as np
 
 from sim.kernels.admission import admit, arrival_order
 from sim.kernels.book import expire
+from sim.kernels.breakers import check_halts, stress
 from sim.kernels.clearing import clear
 from sim.kernels.funding import expire_contracts, time_payments
 from sim.kernels.jit import kernel
@@ -135,13 +136,15 @@ def announce(state):
         state.rate_maintenance[row, contract] = state.model_rates[0, contract, 1] if margined else 0
         for slot in range(state.meta[M_PUBLISHERS]):
             state.model_rate_sum[slot, contract] += state.model_rates[slot, contract, 0] / RATE_ONE
+    stress(state)
 
 
 @kernel()
 def before_publish(state):
-    """Phases 5 and 6 up to the model: marks, their ring, the step of publication."""
+    """Phases 5 and 6 up to the model: marks, their ring, halts, the step of publication."""
     set_marks(state)
     note_marks(state)
+    check_halts(state)
     state.meta[M_PUBLISHED] = state.meta[M_STEP]
 
 
