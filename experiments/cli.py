@@ -119,6 +119,43 @@ def cascade(
 
 
 @app.command()
+def venues(
+    scenario: ScenarioName,
+    policies: Annotated[
+        str | None, typer.Option("--policies", help="Liquidation policies, by commas; all if left out.")
+    ] = None,
+    marks: Annotated[
+        str | None, typer.Option("--marks", help="Mark rules, by commas; mid,ema,index_median if left out.")
+    ] = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option("--arm", metavar="ARM", help='A design "label: clearing.key=value, ..."; repeatable.'),
+    ] = None,
+    event: Annotated[
+        str | None, typer.Option("--event", help="The event; the scenario's measure.event if left out.")
+    ] = None,
+    fork_lead: Annotated[str, typer.Option("--fork-lead", help="Steps from the fork to the event.")] = "30",
+    seeds: Seeds = None,
+    assignments: Assignments = None,
+    plugin: Plugins = None,
+    check: Check = False,
+    jobs: Jobs = "1",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare designs of the venue: policies times marks, or arms of your own, forked before the event."""
+    from experiments import commands
+
+    if not fork_lead.isdecimal():
+        raise ConfigError.of("--fork-lead", fork_lead, "a whole number of steps, not negative")
+    commands.venues(
+        scenario, parse_seeds(seeds if seeds is not None else "30"), policies=policies, marks=marks, arms=arm or [],
+        event=event, lead=int(fork_lead), assignments=assignments or [], plugins=plugin or [], check=check,
+        jobs=_workers(jobs), out=out, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
 def backtest(
     prices: Annotated[
         str, typer.Argument(metavar="PRICES", help="CSV or Parquet file with a date column; arch:sp500, arch:nasdaq.")

@@ -74,6 +74,41 @@ def cascade(
     _say_where(out)
 
 
+def venues(
+    source: str, seeds: Sequence[int], *, policies: str | None, marks: str | None, arms: Sequence[str],
+    event: str | None, lead: int, assignments: Sequence[str], plugins: Sequence[str], check: bool, jobs: int,
+    out: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """``marginlab venues``."""
+    from experiments.studies.arms import grid, parse
+    from experiments.studies.policies import Policies
+    from experiments.studies.policies import compare as carry_out
+
+    loaded = _load(source, assignments, plugins)
+    own = [parse(text) for text in arms]
+    crossed = [] if own and policies is None and marks is None else grid(_words(policies), _words(marks))
+    study = Policies(loaded, (*crossed, *own), tuple(seeds), event, lead, tuple(plugins), check)
+    folder = OutputFolder(out, study.job()) if out is not None else None
+    with _progress(f"venues {loaded.name}") as on_done:
+        result = carry_out(study, workers=jobs, folder=folder, on_done=on_done)
+    if folder is not None:
+        from experiments.reporting import write
+
+        write(folder.path)
+    if as_json:
+        print_json(result)
+        return
+    from experiments.policies_report import lines
+
+    for line in lines(result):
+        print(line)
+    _say_where(out)
+
+
+def _words(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
 def scenarios(name: str | None, *, as_json: bool) -> None:
     """``marginlab scenarios``."""
     import tomllib

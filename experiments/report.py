@@ -57,6 +57,7 @@ _INCIDENCE: dict[str, tuple[str, Kind]] = {
     "share": ("Liquidated share of open interest", "fraction"),
     "bankrupt": ("Accounts without equity at the end", "count"),
     "fees": ("Fees paid", "money"),
+    "against_off": ("Profit against the twin without liquidations", "money"),
 }
 
 
@@ -137,7 +138,7 @@ def write_report(
         "title": f"{result['scenario']}: {listing(regimes)}",
         "kind": "comparison of margin regimes",
     }
-    return _write(folder, "compare.html.j2", context, result, drawn, styles)
+    return write_page(folder, "compare.html.j2", context, result, drawn, styles)
 
 
 def write_run_report(
@@ -174,7 +175,7 @@ def write_run_report(
         "title": f"{result['scenario']} under {regime}, seed {result.get('seed', 0)}",
         "headline": drawn[0].title + "." if drawn else "",
     }
-    return _write(folder, "run.html.j2", context, view, drawn, regime_styles([regime]))
+    return write_page(folder, "run.html.j2", context, view, drawn, regime_styles([regime]))
 
 
 def _factor(factor: Any) -> str:
@@ -395,7 +396,7 @@ def _group_end(text: str, start: int) -> int:
     return len(text)
 
 
-def _write(
+def write_page(
     folder: Path,
     template: str,
     context: Mapping[str, Any],
@@ -403,6 +404,19 @@ def _write(
     drawn: list[FigureFile],
     styles: Mapping[str, RegimeStyle],
 ) -> Path:
+    """Fill a template and write the page.
+
+    Args:
+        folder: output folder.
+        template: file among the templates.
+        context: what the template names.
+        result: what is reported, for the template and the section on reproduction.
+        drawn: figures.
+        styles: style of each series.
+
+    Returns:
+        Path of the page.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -273,15 +273,20 @@ class Market(mesa.Model):
         """Completed steps."""
         return int(self.state.meta[s.M_STEP])
 
-    def step(self) -> None:
-        """Advance one step, phase by phase (see the module :mod:`sim.kernels.step` for each)."""
+    def step(self, before_clearing: Callable[[Market], None] | None = None) -> None:
+        """Advance one step, phase by phase (see the module :mod:`sim.kernels.step` for each).
+
+        Args:
+            before_clearing: called with this market when marks are read and liquidations have not begun; it may look,
+                not touch.
+        """
         self._check_room(1)
         self._apply_events()
-        self._one_step()
+        self._one_step(before_clearing)
         invariants.check_status(self.state)
         self._apply_events()
 
-    def _one_step(self) -> None:
+    def _one_step(self, before_clearing: Callable[[Market], None] | None = None) -> None:
         state = self.state
         step.begin(state)
         self._decide_all()
@@ -289,6 +294,8 @@ class Market(mesa.Model):
         self._admit_and_match()
         step.before_publish(state)
         self._publish_all()
+        if before_clearing is not None:
+            before_clearing(self)
         self._clear_and_record()
 
     def _decide_all(self) -> None:
