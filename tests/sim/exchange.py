@@ -50,10 +50,11 @@ class Exchange:
         waterfall: Waterfall | None = None,
         breakers: Breakers | None = None,
         vault: int | None = None,
+        dt: float = 60.0,
     ) -> None:
         made = list(contracts) if contracts else [contract("a")]
         self.traders = traders
-        self.table = ContractTable.of(made, 60.0, 1440)
+        self.table = ContractTable.of(made, dt, 1440)
         self.currencies = currencies_of(made)
         self.state = state = s.allocate(
             traders=traders, contracts=len(made), currencies=len(self.currencies), steps=8, pool=64, tape=64
@@ -69,7 +70,9 @@ class Exchange:
             grace_steps=grace, max_rounds=rounds, surplus_to="fund" if surplus else "trader",
             mark_ema_half_life_seconds=60.0, forced_limit=LIMIT_NAMES[limit],
         )  # fmt: skip
-        market: Any = SimpleNamespace(state=state, config=MarketConfig(steps=8), contract_table=self.table)
+        market: Any = SimpleNamespace(
+            state=state, config=MarketConfig(steps=8, dt_seconds=dt), contract_table=self.table
+        )
         venue.put(market, design)
         meta[s.M_MARK_RULE] = mark
         if vault is not None:
