@@ -66,7 +66,7 @@ from sim.kernels.state import (
     SIZE_FULL,
 )
 from sim.kernels.waterfall import close_account, convert_wallets, cover, fund_can_take, take_over
-from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
+from sim.kernels.wide import mul_div_floor, mul_shift_floor
 
 
 @kernel(EXCESS)

@@ -413,7 +413,7 @@ def test_the_fillable_kernel_is_the_formula_to_a_tick(
 
 
 def test_a_fillable_price_of_an_inverse_contract() -> None:
-    """Worth V coins at mark P, a loss of a coins is a price of P / (1 + a / V) for a long, P / (1 - a / V) for a short."""
+    """Worth V coins at mark P, a loss of a is a price of P / (1 + a / V) for a long, P / (1 - a / V) for a short."""
     terms = Contract(
         "coin", kind="inverse_perpetual", currency="BTC", tick_value=10**9, initial_price=1000, max_price=1 << 16
     )
