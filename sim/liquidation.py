@@ -6,15 +6,18 @@ names one (``[clearing] liquidation = "hyperliquid"``) and may change its parame
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from math import ceil, floor
 from typing import Any
 
+from pydantic import ValidationError
+
 from sim.contracts import exact
 from sim.errors import ConfigError, Problem
 from sim.kernels import state as s
-from sim.problems import one_of
+from sim.policy_parameters import PolicyParameters
+from sim.problems import from_validation, one_of
 
 SIZES = {"full": s.SIZE_FULL, "target": s.SIZE_TARGET, "step": s.SIZE_STEP, "close_factor": s.SIZE_CLOSE_FACTOR}
 OUTLETS = {
@@ -28,7 +31,7 @@ AUCTIONS = {"none": s.AUCTION_NONE, "clip": s.AUCTION_CLIP, "share": s.AUCTION_S
 ABOUT = ("summary", "source", "limits")
 """Fields that say what a policy is; the others are its parameters."""
 _WINDOW_CELLS = s.FLOW_CELLS - 2
-_SLOTS_MOST = 10_000
+_SLOTS_MOST = 1_000  # slots since the start of a run are kept in 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,87 +309,43 @@ def synthetix_flow(maker_fee: float, taker_fee: float, skew_scale: float, multip
     return (maker_fee + taker_fee) * skew_scale * multiplier
 
 
-_BOUNDS: dict[str, tuple[float, float, str]] = {
-    # parameter: smallest, largest, what is allowed in words
-    "target_ratio": (1.0, 1_000.0, "a number from 1 (maintenance) to 1000"),
-    "step_above": (0.0, 1e15, "a number of at least 0"),
-    "close_health": (0.0, 1.0, "a number from 0 to 1"),
-    "cooldown_seconds": (0.0, 1e9, "a number of at least 0"),
-    "flow_lots_per_second": (0.0, 1e12, "a number of at least 0"),
-    "flow_window_seconds": (0.0, 1e9, "a number of at least 0"),
-    "bonus": (0.0, 1.0, "a number from 0 to 1"),
-    "bonus_slope": (0.0, 1_000.0, "a number from 0 to 1000"),
-    "bonus_most": (0.0, 1.0, "a number from 0 to 1"),
-    "protocol_share": (0.0, 1.0, "a number from 0 to 1"),
-    "backstop_ratio": (0.0, 1.0, "a number from 0 to 1 (maintenance)"),
-    "bankruptcy_adjustment": (0.0, 1_000.0, "a number from 0 to 1000"),
-    "spread_to_maintenance": (0.0, 1_000.0, "a number from 0 to 1000"),
-    "auction_step_seconds": (0.0, 1e9, "a number of at least 0"),
-    "auction_cut": (0.0, 1.0, "a number from 0 to 1"),
-    "auction_cusp": (0.0, 1.0, "a number from 0 to 1"),
-    "auction_tip": (0.0, 1e12, "a number of at least 0"),
-    "auction_chip": (0.0, 1.0, "a number from 0 to 1"),
-    "auction_fast_end": (0.0, 1.0, "a number from 0 to 1"),
-    "auction_slow_seconds": (0.0, 1e9, "a number of at least 0"),
-    "auction_fast_seconds": (0.0, 1e9, "a number of at least 0"),
-    "auction_insolvent_seconds": (0.0, 1e9, "a number of at least 0"),
-    "auction_buffer": (0.0, 1_000.0, "a number from 0 to 1000"),
-    "auction_fee": (0.0, 1.0, "a number from 0 to 1"),
-}
-_ABOVE_ZERO: dict[str, tuple[float, str]] = {
-    "step_fraction": (1.0, "a number above 0, at most 1"),
-    "close_fraction": (1.0, "a number above 0, at most 1"),
-    "auction_start": (1_000.0, "a number above 0, at most 1000"),
-    "auction_tail_seconds": (1e9, "a number above 0"),
-}
-_WORDS: dict[str, Mapping[str, int]] = {"size": SIZES, "outlet": OUTLETS, "auction": AUCTIONS}
-
-
 def policy_problems(
-    rule: LiquidationPolicy, *, dt_seconds: float = 0.0, forced_limit: str = "", name: str = ""
+    rule: LiquidationPolicy, dt_seconds: float, forced_limit: str, layers: Sequence[str]
 ) -> list[Problem]:
-    """What is wrong with the parameters of a policy, each as one line.
+    """What is wrong with the parameters of a policy, alone and beside the rest of the venue's design, one line each.
 
     Args:
         rule: the policy.
-        dt_seconds: length of a step, 0 where it is not known: what depends on it is not checked.
-        forced_limit: the scenario's, empty where it is not known.
-        name: of the policy, for the line about its forced limit.
+        dt_seconds: length of a step.
+        forced_limit: limit of forced orders.
+        layers: of the waterfall.
     """
+    given = {key: getattr(rule, key) for key in parameters()}
+    try:
+        PolicyParameters.model_validate(given)
+    except ValidationError as error:
+        return from_validation(error, PolicyParameters, given, file="", prefix="clearing.policy")
     found: list[Problem] = []
 
     def say(key: str, value: Any, allowed: str) -> None:
         found.append(Problem("", f"clearing.policy.{key}", value, allowed))
 
-    for key, words in _WORDS.items():
-        if getattr(rule, key) not in words:
-            say(key, getattr(rule, key), one_of(getattr(rule, key), words))
-    for key, (least, most, allowed) in _BOUNDS.items():
-        if not _within(getattr(rule, key), least, most):
-            say(key, getattr(rule, key), allowed)
-    for key, (most, allowed) in _ABOVE_ZERO.items():
-        if not _within(getattr(rule, key), 0.0, most) or getattr(rule, key) == 0:
-            say(key, getattr(rule, key), allowed)
-    for key in ("hedge_first", "futures_first"):
-        if not isinstance(getattr(rule, key), bool):
-            say(key, getattr(rule, key), "true or false")
-    if found:
-        return found
     if (rule.outlet == "auction") != (rule.auction != "none"):
-        allowed = "clip or share, with the outlet auction" if rule.outlet == "auction" else "none, but with that outlet"
-        say("auction", rule.auction, allowed)
+        kinds = "clip or share" if rule.outlet == "auction" else "none"
+        say("auction", rule.auction, f"{kinds} with the outlet {rule.outlet}")
     if rule.bonus > rule.bonus_most:
         say("bonus", rule.bonus, f"at most bonus_most, {rule.bonus_most:g}")
-    if dt_seconds > 0:
-        _check_pace(rule, dt_seconds, say)
-    if forced_limit and rule.limits and forced_limit not in rule.limits:
-        allowed = " or ".join(f'"{limit}"' for limit in rule.limits)
-        found.append(Problem("", "clearing.forced_limit", forced_limit, f'{allowed}, as the policy "{name}" has it'))
+    _check_pace(rule, dt_seconds, say)
+    if not {"fund", "vault"} & set(layers):
+        taker = "a fund or vault among clearing.waterfall.layers, for it to take accounts over"
+        if rule.backstop_ratio > 0:
+            say("backstop_ratio", rule.backstop_ratio, f"0, or {taker}")
+        if rule.outlet == "backstop":
+            say("outlet", rule.outlet, f"another outlet, or {taker}")
+    if rule.limits and forced_limit not in rule.limits:
+        allowed = " or ".join(rule.limits) + ", on which this liquidation policy rests"
+        found.append(Problem("", "clearing.forced_limit", forced_limit, allowed))
     return found
-
-
-def _within(value: Any, least: float, most: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
 def _check_pace(rule: LiquidationPolicy, dt: float, say: Any) -> None:

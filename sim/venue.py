@@ -13,7 +13,9 @@ from sim.contracts import rate_to_units
 from sim.errors import ConfigError
 from sim.kernels import state as s
 from sim.liquidation import AUCTIONS, OUTLETS, SIZES, actions_per_step, flow_cap, policy_problems
-from sim.waterfall import ADL_PRICES, LAST_RESORTS, LAYERS, RANKINGS, TRIGGERS
+from sim.waterfall import ADL_PRICES, LAYERS, RANKINGS, TRIGGERS, layer_problems
+
+_LONGEST = 1 << 30  # steps; a wait is kept in 32 bits
 
 if TYPE_CHECKING:
     from sim.breakers import Breakers
@@ -62,7 +64,7 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
         ConfigError: a parameter makes no sense, or not with these steps.
     """
     rule, cells = clearing.policy, market.state.policy
-    problems = policy_problems(rule, dt_seconds=market.config.dt_seconds)
+    problems = policy_problems(rule, market.config.dt_seconds, clearing.forced_limit, clearing.waterfall.layers)
     if problems:
         raise ConfigError(problems)
     cells[:] = 0
@@ -99,7 +101,7 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
     ):
         cells[cell] = _steps(market, seconds)
     cells[s.LP_ACTIONS] = actions = actions_per_step(rule.cooldown_seconds, market.config.dt_seconds)
-    cells[s.LP_COOLDOWN] = 1 if actions > 1 else _steps(market, rule.cooldown_seconds)
+    cells[s.LP_COOLDOWN] = 1 if actions > 1 else min(_steps(market, rule.cooldown_seconds), _LONGEST)
     cells[s.LP_FLOW], cells[s.LP_FLOW_WINDOW] = flow_cap(rule, market.config.dt_seconds)
     market.state.flow[:] = 0
     cells[s.LP_STEP_ABOVE] = _minor(market, rule.step_above)
@@ -111,9 +113,9 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
 def put_waterfall(market: Market, clearing: ClearingConfig) -> None:
     """The default waterfall. Mutates ``waterfall``."""
     rule, cells = clearing.waterfall, market.state.waterfall
-    if not rule.layers or rule.layers[-1] not in LAST_RESORTS:
-        allowed = "layers that end with a last resort: " + " or ".join(LAST_RESORTS)
-        raise ConfigError.of("clearing.waterfall.layers", list(rule.layers), allowed)
+    problems = layer_problems(rule.layers)
+    if problems:
+        raise ConfigError(problems)
     cells[s.W_LAYER : s.W_LAYER_4 + 1] = s.LAYER_NONE
     cells[s.W_LAYER : s.W_LAYER + len(rule.layers)] = [LAYERS[name] for name in rule.layers]
     cells[s.W_RANKING] = RANKINGS[rule.ranking]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sim.errors import Problem
 from sim.kernels import state as s
 
 LAYERS = {"fund": s.LAYER_FUND, "vault": s.LAYER_VAULT, "adl": s.LAYER_ADL, "socialise": s.LAYER_SOCIALISE}
@@ -49,3 +51,13 @@ class Waterfall:
     fund_drawdown: float = 1.0
     fund_drawdown_seconds: float = 28_800.0
     vault: str = ""
+
+
+def layer_problems(layers: Sequence[str]) -> list[Problem]:
+    """What is wrong with the layers of a waterfall: the last one must be a last resort, each stands in it once."""
+    key = "clearing.waterfall.layers"
+    if not layers or layers[-1] not in LAST_RESORTS:
+        return [Problem("", key, list(layers), "layers that end with a last resort: " + " or ".join(LAST_RESORTS))]
+    if len(set(layers)) < len(layers):
+        return [Problem("", key, list(layers), "each layer once")]
+    return []

@@ -66,7 +66,7 @@ from sim.kernels.state import (
     SIZE_FULL,
 )
 from sim.kernels.waterfall import close_account, convert_wallets, cover, fund_can_take, take_over
-from sim.kernels.wide import mul_div_floor, mul_rate
+from sim.kernels.wide import mul_div_floor, mul_shift_floor
 
 
 @kernel(EXCESS)
@@ -197,7 +197,7 @@ def _hand_over(state, account, contract):
     """
     fund = state.meta[M_TRADERS] + OFFSET_FUND
     own = own_equity(state, account, contract)
-    kept = own - mul_rate(gross_value(state, account, contract), state.policy[LP_BONUS])
+    kept = own - mul_shift_floor(gross_value(state, account, contract), state.policy[LP_BONUS], 32)
     moved = _backstop(state, account, contract)
     if moved > 0 and kept > 0 and state.policy[LP_BONUS] > 0 and state.meta[M_SURPLUS_TO_FUND] == 0:
         transfer(state, fund, account, kept)
