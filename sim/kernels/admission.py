@@ -117,7 +117,7 @@ def arrival_order(state, stream):
     ``priority_fee`` the running minimum of an account's fees comes before the key, higher first, and fees are paid.
 
     Args:
-        state: the market; mutates ``messages.key``, ``arrival``, ``accounts.message_head``; wallets where fees are paid.
+        state: the market; mutates ``messages.key``, ``arrival``, ``accounts.message_head``, wallets.
         stream: number of the arrival stream.
     """
     n = state.meta[M_MESSAGES]

@@ -242,9 +242,9 @@ def race(state, account, contract, k, lots, price, net, gain, evaluate):
     """Liquidators race for lots of contract k at one price.
 
     In the race is who can reach the account, asks for no more than the gain, and keeps at least its smallest profit
-    after gas and priority fee on the lots it can carry. Transactions are executed in the order of their fees;
-    each takes what is left for it. Who finds too little left pays for a failed transaction. In an auction the race ends when the
-    account is above maintenance.
+    after gas and priority fee on the lots it can carry. Transactions are executed in the order of their fees; each
+    takes what is left for it. Who finds too little left pays for a failed transaction. In an auction the race ends
+    when the account is above maintenance.
 
     Args:
         state: the market; mutates bids, accounts, counters.
