@@ -118,6 +118,31 @@ def cascade(
     )  # fmt: skip
 
 
+@app.command(name="flat-book")
+def flat_book(
+    gain: Annotated[
+        str, typer.Option("--gain", help="Liquidated lots per tick over bid lots per tick, by commas.")
+    ] = "0.2,0.5,0.8,1.2",
+    accounts: Annotated[str, typer.Option("--accounts", help="Leveraged longs below the book.")] = "2000",
+    depth: Annotated[str, typer.Option("--depth", metavar="LOTS", help="Bid lots per tick.")] = "240",
+    sale: Annotated[
+        str, typer.Option("--sale", metavar="TICKS", help="Exogenous sales, in ticks that they sweep, by commas.")
+    ] = "200",
+    mark: Annotated[str, typer.Option("--mark", help="Rule of the mark: last, mid, ema, ...")] = "last",
+    policy: Annotated[str, typer.Option("--policy", help="Liquidation policy.")] = "full",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the exchange against a law: on a flat book a fall is amplified by 1 / (1 - g)."""
+    from experiments import commands
+
+    commands.flat_book(
+        gain=_numbers("--gain", gain), accounts=_whole("--accounts", accounts), depth=_whole("--depth", depth),
+        sale=tuple(_whole("--sale", part) for part in sale.split(",")), mark=mark, policy=policy, out=out,
+        as_json=as_json,
+    )  # fmt: skip
+
+
 @app.command()
 def venues(
     scenario: ScenarioName,
@@ -333,6 +358,12 @@ def check_installation() -> None:
 def _workers(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise ConfigError.of("--jobs", text, "a whole number from 1 to 1024")
+    return int(text)
+
+
+def _whole(key: str, text: str) -> int:
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise ConfigError.of(key, text, "a whole number above 0")
     return int(text)
 
 

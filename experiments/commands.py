@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from experiments import engines, scenario
 from experiments.cli import print_json
 from experiments.scenario import Scenario
-from experiments.store import SUMMARY, OutputFolder
+from experiments.store import SUMMARY, OutputFolder, new_folder
 from sim.errors import ConfigError, OutputError
 from sim.problems import one_of
 
@@ -48,6 +49,32 @@ def compare(
     from experiments.terminal import comparison_lines
 
     for line in comparison_lines(result):
+        print(line)
+    _say_where(out)
+
+
+def flat_book(
+    *, gain: Sequence[float], accounts: int, depth: int, sale: Sequence[int], mark: str, policy: str, out: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """``marginlab flat-book``."""
+    from experiments.studies.flat_book import FlatBooks, lines, study
+
+    asked = FlatBooks(tuple(gain), tuple(sale), accounts, depth, mark, policy)
+    asked.books()  # every combination is checked before anything runs or is written
+    folder = new_folder(out) if out is not None else None
+    result = study(asked)
+    if folder is not None:
+        from experiments.drawing.flat_book import figure
+
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        (folder / "flat-book.json").write_text(text, encoding="utf-8")
+        figure(result, folder)
+    if as_json:
+        print_json(result)
+        return
+    for line in lines(result):
         print(line)
     _say_where(out)
 

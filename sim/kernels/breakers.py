@@ -1,4 +1,4 @@
-"""Circuit breakers: halts, bands around the mark of a while ago, throttled forced orders, margin that grows with stress.
+"""Circuit breakers: halts, bands around an earlier mark, throttled forced orders, margin that grows with stress.
 
 Everything here is off while its cell of ``state.breakers`` is zero, and then costs one comparison.
 """
