@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.auctions import close_ended
 from sim.kernels.breakers import all_halted, check_halts, held_back, measure_room
 from sim.kernels.calls import call_or_wait, drop_met_calls, end_call
 from sim.kernels.forced import end_liquidation, finish, liquidate
@@ -244,10 +245,8 @@ def _settle_debts(state, evaluate):
 
 
 @kernel(WITH_EVALUATOR)
-def end_clearing(state, evaluate):
-    """Settle debts, and reopen the accounts whose liquidation, or the market, brought them above maintenance."""
-    check_halts(state)
-    _settle_debts(state, evaluate)
+def _reopen(state, evaluate):
+    """Reopen accounts that are above maintenance again, count those whose liquidation carries over."""
     if state.meta[M_LIQUIDATING] == 0:
         return
     state.meta[M_LIQUIDATING] = 0
@@ -267,6 +266,15 @@ def end_clearing(state, evaluate):
             state.meta[M_LIQUIDATING] += 1
         else:
             end_liquidation(state, account)
+
+
+@kernel(WITH_EVALUATOR)
+def end_clearing(state, evaluate):
+    """Settle debts, and reopen the accounts whose liquidation, or the market, brought them above maintenance."""
+    check_halts(state)
+    _settle_debts(state, evaluate)
+    _reopen(state, evaluate)
+    close_ended(state)
 
 
 @kernel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.auctions import auction, close_auction, is_running
 from sim.kernels.bids import sell_to_bids
 from sim.kernels.book import cancel_all, submit
 from sim.kernels.breakers import count_forced, halted, throttled, within_band
@@ -56,6 +57,7 @@ from sim.kernels.state import (
     M_TRADERS,
     MAINTENANCE,
     OPEN,
+    OUTLET_AUCTION,
     OUTLET_BACKSTOP,
     OUTLET_BOOK,
     OUTLET_LIQUIDATORS,
@@ -161,6 +163,8 @@ def _must_wait(state, account, contract):
     The policy made it wait (cooldown, flow cap), or nobody has to buy at its price (fillable price, liquidators'
     bonus). Without equity nothing is gained by waiting: the loss goes down the waterfall.
     """
+    if is_running(state, account, contract):
+        return True
     if own_equity(state, account, contract) <= 0:
         return False
     if state.meta[M_FORCED_LIMIT] == LIMIT_FILLABLE or state.policy[LP_OUTLET] == OUTLET_LIQUIDATORS:
@@ -279,6 +283,7 @@ def act(state, account, contract, last_resort, evaluate):
     if last_resort:
         if _must_wait(state, account, contract):
             return np.int64(0)
+        close_auction(state, account)
         moved = _last_resort(state, account, contract)
         return moved if moved >= 0 else sell_legs(state, account, contract, True, evaluate)
     ratio = state.policy[LP_BACKSTOP_RATIO]
@@ -296,6 +301,8 @@ def act(state, account, contract, last_resort, evaluate):
     if moved == 0:
         if state.policy[LP_OUTLET] == OUTLET_BACKSTOP:
             moved = _hand_over(state, account, contract)
+        elif state.policy[LP_OUTLET] == OUTLET_AUCTION:
+            moved = auction(state, account, contract, False, evaluate)
         else:
             moved = sell_legs(state, account, contract, False, evaluate)
     if moved > 0:

@@ -389,7 +389,12 @@ BID = np.dtype(
         ("fee", "i8"),  # priority fee, minor units
         ("gas", "i8"),  # cost of a take-over, minor units
         ("latency", "i4"),  # steps that an account must have been in liquidation
-        ("pad", "i4"),
+        ("racing", "i4"),  # in the race for one account: 0 not in it, 1 racing, 2 has had its turn
+        ("share", "i8"),  # 2**-32 of the profit bid as priority fee, at most `fee`; 0: `fee` whatever the profit
+        ("least", "i8"),  # least profit for which it races, minor units
+        ("revert", "i8"),  # cost of a race that it loses, minor units
+        ("bid_fee", "i8"),  # priority fee in the present race, minor units
+        ("key", "u8"),  # drawn for the present race: the order among equal fees
     ],
     align=True,
 )  # a liquidator's standing offer: takes positions of `side` (1 long) at mark less `discount` (2**-32)
@@ -397,11 +402,11 @@ BID = np.dtype(
 AUCTION = np.dtype(
     [
         ("account", "i4"),
-        ("contract", "i4"),  # -1: the whole account
+        ("contract", "i4"),  # the contract on sale; -1: the whole account (share, cross)
         ("start", "i4"),  # step of the last (re)start
         ("opened", "i4"),
-        ("price", "i8"),  # start price in sub-ticks (clip) or value at the start (share), minor units
-        ("paid", "i8"),  # of the winner of an insolvent account so far, minor units
+        ("price", "i8"),  # mark at the (re)start in sub-ticks (clip); value at the (re)start (share), minor units
+        ("paid", "i8"),  # cash that bids have brought the account so far (share), minor units
         ("reference", "i8"),  # number of the liquidation
     ],
     align=True,

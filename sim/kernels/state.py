@@ -111,6 +111,10 @@ if JIT_DISABLED:
     PUSH: Any = None
     REFUSE: Any = None
     SELL_TO_BIDS: Any = None
+    OF_POSITION: Any = None
+    RACE: Any = None
+    SHARE_RACE: Any = None
+    TERMS: Any = None
     ADVANCE: Any = None
 else:
     import numba
@@ -294,6 +298,10 @@ else:
     SELL_TO_BIDS = types.int64(
         STATE_TYPE, types.int64, types.int64, types.int64, types.int64, types.int64, REQUIREMENT_TYPE
     )
+    OF_POSITION = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)  # (state, account, contract)
+    RACE = types.int64(STATE_TYPE, *[types.int64] * 7, REQUIREMENT_TYPE)
+    SHARE_RACE = types.int64(STATE_TYPE, *[types.int64] * 5, REQUIREMENT_TYPE)
+    TERMS = types.UniTuple(types.int64, 3)(STATE_TYPE, types.int64, types.int64, types.int64, REQUIREMENT_TYPE)
     ADVANCE = types.int64(
         STATE_TYPE,
         types.int64,  # steps
