@@ -113,7 +113,7 @@ def venues(
 
     loaded = _load(source, assignments, plugins)
     own = [parse(text) for text in arms]
-    crossed = [] if own and policies is None and marks is None else grid(_words(policies), _words(marks))
+    crossed = [] if own and policies is None and marks is None else grid(loaded, _words(policies), _words(marks))
     study = Policies(loaded, (*crossed, *own), tuple(seeds), event, lead, tuple(plugins), check)
     folder = OutputFolder(out, study.job()) if out is not None else None
     with _progress(f"venues {loaded.name}") as on_done:

@@ -70,7 +70,6 @@ def write_policies_report(folder: Path, result: Mapping[str, Any]) -> Path:
 
 def command_line(result: Mapping[str, Any]) -> str:
     """The command that makes a result again."""
-    rows, by_series = series(result)
     parts = [f"marginlab venues {result['scenario']}"]
     crossed = {label: f for label, f in result["factors"].items() if f}
     if crossed:
@@ -111,7 +110,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         result: what :func:`experiments.studies.policies.summary` gives.
     """
     scales = {name: _scale(result, name) for name in _TERMINAL}
-    rows = [["design", *(with_unit(describe(n).label, f"({s.unit})" if s.unit else "") for n, s in scales.items())]]
+    rows = [["design", *(_head(describe(n).label, s.unit) for n, s in scales.items())]]
     for label in result["regimes"]:
         cells = []
         for name, scale in scales.items():
@@ -182,7 +181,7 @@ def _table(result: Mapping[str, Any], names: Sequence[str], *, differences: bool
     heads = []
     for name in names:
         unit = scales[name].difference_unit if differences else scales[name].unit
-        heads.append(f"{describe(name).label}, {unit}" if unit else describe(name).label)
+        heads.append(_head(describe(name).label, unit))
     rows = []
     for label in result["regimes"]:
         if differences and label not in result["differences"]:
@@ -199,6 +198,10 @@ def _table(result: Mapping[str, Any], names: Sequence[str], *, differences: bool
     return {"heads": heads, "rows": rows}
 
 
+def _head(label: str, unit: str) -> str:
+    return f"{label}, {unit}" if unit and unit not in label.split() else label
+
+
 def _markdown_table(table: Mapping[str, Any]) -> list[str]:
     found = ["| design | " + " | ".join(table["heads"]) + " |", "|---|" + "---|" * len(table["heads"])]
     for label, cells in table["rows"]:
@@ -209,7 +212,7 @@ def _markdown_table(table: Mapping[str, Any]) -> list[str]:
 
 def _effect_rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Effect, measure, mean, bootstrap interval, t interval, corrected p, as texts."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for factor in ("mark", "policy"):
         found = result["effects"].get(factor) or {}
         for level, by in found.get("differences", {}).items():

@@ -172,8 +172,8 @@ _CATALOGUE = (
     Measure("unresolved", "unfinished liquidations", "count", "liquidation",
             "Accounts still in liquidation at the end.", "more", "fewer"),
     Measure("mark_jump", "jump of the mark at the fork", "fraction", "event",
-            "Distance of the arm's mark from that of the scenario's own rule at the first reading after the fork, where "
-            "the book is still the same; mean over contracts."),
+            "Distance of the arm's mark from that of the scenario's own rule at the first reading after the fork, "
+            "when the book is still the same; mean over contracts."),
     Measure("first_reading_share", "liquidated at the first reading", "fraction", "liquidation",
             "Lots liquidated in the first step after the fork, as a share of open interest at the fork.",
             "larger", "smaller"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PANELS = ("drawdown_mid", "bad_debt_bp", "cost_to_liquidated", "recovery_minutes")
 COLUMNS = 2
-OWN_ARMS = "designs"
+OWN_ARMS = "other designs"
 """Name of the one series of arms that do not combine policies and marks."""
 
 
@@ -63,18 +63,17 @@ def outcomes(folder: Path, result: Mapping[str, Any]) -> FigureFile:
     for i, (axes, name) in enumerate(zip(grid, PANELS, strict=False)):
         estimates = result["measures"][name]
         scale = scale_of(describe(name).kind, [e.get("high") or e.get("mean") for e in estimates.values()], money)
-        for place, (label, by_row) in enumerate(by_series.items()):
-            shift = (place - (len(by_series) - 1) / 2.0) * 0.62 / max(len(by_series) - 1, 1)
+        for label, by_row in by_series.items():
             for row, arm in by_row.items():
+                here = [name for name, drawn in by_series.items() if row in drawn]
+                shift = (here.index(label) - (len(here) - 1) / 2.0) * 0.62 / max(len(here) - 1, 1)
                 y = rows.index(row) + shift
                 _interval(axes, estimates[arm], scale.factor, y, styles[label], filled=True)
                 said.append(f"{describe(name).label}, {arm}: {show(estimates[arm], scale).text}")
         off = result["off"].get(name) or {}
         if name == "drawdown_mid" and off.get("mean") is not None:
             axes.axvline(off["mean"] * scale.factor, color=MUTED, linewidth=0.9, linestyle=(0, (1, 1.4)), zorder=1)
-        axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
-        if name == "recovery_minutes":
-            axes.set_xlim(left=0.0)
+        axes.set_xlim(left=min([0.0, *(e["low"] * scale.factor for e in estimates.values() if e.get("low"))]))
         _dress(axes, rows, describe(name).label, scale.unit, labelled=i % COLUMNS == 0)
     _legend(figure, styles if len(styles) > 1 else {})
     caption = (
@@ -169,7 +168,8 @@ def _legend(figure: Figure, styles: Mapping[str, RegimeStyle]) -> None:
     if not styles:
         return
     handles = [
-        Line2D([], [], color=style.color, marker=style.marker, markersize=4.0, linewidth=1.3, label=f"mark {name}")
+        Line2D([], [], color=style.color, marker=style.marker, markersize=4.0, linewidth=1.3,
+               label=name if name == OWN_ARMS else f"mark {name}")
         for name, style in styles.items()
-    ]
+    ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncol=min(len(handles), 5), frameon=False, fontsize=8.0)

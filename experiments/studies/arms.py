@@ -75,10 +75,14 @@ class Arm:
         return {f"clearing.{key}": value for key, value in self.changes.items()}
 
 
-def grid(policies: Sequence[str] | None = None, marks: Sequence[str] | None = None) -> list[Arm]:
+def grid(scenario: Scenario, policies: Sequence[str] | None = None, marks: Sequence[str] | None = None) -> list[Arm]:
     """Every liquidation policy under every mark rule.
 
+    A policy that is what its name says only under certain forced limits gets the first of them where the scenario has
+    another; all else stays the scenario's.
+
     Args:
+        scenario: whose venue is changed.
         policies: names; all of :data:`sim.liquidation.POLICIES` if None.
         marks: names; mid, ema and index_median if None.
 
@@ -93,10 +97,20 @@ def grid(policies: Sequence[str] | None = None, marks: Sequence[str] | None = No
                 raise ConfigError.of(option, name, one_of(name, known))
         _distinct(option, given)
     return [
-        Arm(f"{policy}, {mark}", {"liquidation": policy, "mark": mark}, {"policy": policy, "mark": mark})
+        Arm(
+            f"{policy}, {mark}",
+            {"liquidation": policy, "mark": mark, **_limit(scenario, policy)},
+            {"policy": policy, "mark": mark},
+        )
         for policy in policies
         for mark in marks
     ]
+
+
+def _limit(scenario: Scenario, policy: str) -> dict[str, str]:
+    """The forced limit that a policy needs and the scenario does not have."""
+    limits = POLICIES[policy].limits
+    return {"forced_limit": limits[0]} if limits and scenario.clearing.forced_limit not in limits else {}
 
 
 def parse(text: str) -> Arm:

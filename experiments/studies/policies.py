@@ -398,9 +398,7 @@ def summary(study: Policies, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any
 _KEPT = ("regime", "seed", "arm", "measures", "results_hash")
 
 
-def effects(
-    arms: Sequence[Arm], values: Mapping[str, Mapping[str, np.ndarray]], own: str
-) -> dict[str, dict[str, Any]]:
+def effects(arms: Sequence[Arm], values: Mapping[str, Mapping[str, np.ndarray]], own: str) -> dict[str, dict[str, Any]]:
     """What each level of a factor does, averaged over the levels of the other: mark rules, and policies.
 
     Per seed and measure, an outcome under a level is its mean over the other factor, over those of its levels where
