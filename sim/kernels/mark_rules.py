@@ -182,7 +182,7 @@ def hyperliquid_mark(state, contract, mid):
         one = max(index + nearest(premium), np.int64(1))
     two = trade_median(state, contract)
     three = perpetual_mids(state, contract)
-    inputs = (one > 0) + (two > 0) + (three > 0)
+    inputs = np.int64(one > 0) + np.int64(two > 0) + np.int64(three > 0)
     if inputs == 3:
         return median_of_three(one, two, three)
     if inputs == 0:

@@ -135,13 +135,13 @@ class _Maker:
         faults: Sequence[OracleFault],
     ) -> None:
         self.config = config
-        self.contracts: Sequence[Any] = contracts
+        self.contracts: list[Any] = list(contracts)
         self.value = value
         self.dt_seconds = dt_seconds
         self.seed = seed
         self.faults = faults
         known = all(isinstance(contract, Contract) for contract in contracts)
-        self.leaders = references(list(self.contracts)) if known else list(range(len(contracts)))
+        self.leaders = references(self.contracts) if known else list(range(len(contracts)))
         self.cells = np.zeros((len(contracts), s.ORACLE_CELLS))
         self.cells[:, s.OR_OWN] = -1
         self.path: np.ndarray | None = None  # made where an oracle has a part in the step
