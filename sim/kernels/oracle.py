@@ -12,6 +12,7 @@ import numpy as np
 
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import normal
+from sim.kernels.ledger import is_option
 from sim.kernels.realmath import exp
 from sim.kernels.state import (
     M_CONTRACTS,
@@ -220,6 +221,9 @@ def read_oracles(state):
             _report(state, contract)
         else:
             state.oracle[contract, OR_STALE] = state.oracle_path[row, contract, OP_STALE]
+    for contract in range(state.meta[M_CONTRACTS]):
+        if is_option(state, contract):  # it is valued on the index of its underlying
+            state.oracle[contract, OR_STALE] = state.oracle[state.contracts[contract].reference, OR_STALE]
         if state.oracle[contract, OR_STALE] != 0.0 and state.oracle[contract, OR_STALE_POLICY] == STALE_PAUSE:
             paused += 1.0
     state.oracle[0, OR_PAUSED] = paused
