@@ -162,6 +162,26 @@ class BreakersSection(Section):
     stress_most: Annotated[Number, Field(ge=1)] = Field(3.0, description="largest multiplier")
 
 
+class MarkingSection(Section):
+    """``[clearing.marking]``: parameters of the mark rules, and the price of collateral in other currencies."""
+
+    basis_window_seconds: Annotated[Number, Field(ge=0)] = Field(
+        0.0, description="index_median: window of the average basis; 0: exponential, mark_ema_half_life_seconds"
+    )
+    premium_seconds: Positive = Field(150.0, description="hyperliquid: time constant of mid less oracle")
+    trade_seconds: Positive = Field(30.0, description="hyperliquid: time constant of median(bid, ask, last)")
+    index_seconds: Positive = Field(30.0, description="deribit: time constant of mid less index")
+    index_limit: Annotated[Number, Field(gt=0, le=1)] = Field(
+        0.1, description="deribit: furthest from the index grown by index_premium, fraction of the index"
+    )
+    index_premium: Annotated[Number, Field(gt=-1, le=1)] = Field(
+        0.0, description="deribit: premium around which index_limit is measured"
+    )
+    collateral: Literal["mark", "index"] = Field(
+        "mark", description="which price of a spot contract converts other currencies"
+    )
+
+
 class ClearingSection(Section):
     """``[clearing]``: marks, calls, liquidation and the default waterfall."""
 
@@ -183,6 +203,7 @@ class ClearingSection(Section):
     )
     waterfall: WaterfallSection = Field(WaterfallSection(), description="who pays what is left unpaid")
     breakers: BreakersSection = Field(BreakersSection(), description="circuit breakers")
+    marking: MarkingSection = Field(MarkingSection(), description="parameters of the mark rules")
 
 
 class RecordSection(Section):

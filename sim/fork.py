@@ -93,10 +93,18 @@ def _replace_world(market: Market, world: WorldPaths) -> None:
     rows = slice(0, market.tick + 1)
     if world.value.shape != market.state.value.shape or not np.array_equal(world.value[rows], market.state.value[rows]):
         raise ForkError(f"the exogenous paths of the fork differ before step {market.tick}")
+    if world.oracle_path is None:
+        same = market.world.oracle_path is None
+    else:
+        same = world.oracle_path.shape == market.state.oracle_path.shape
+    if not same:
+        raise ForkError("the oracle of the fork's exogenous paths has other sources")
     market.world = world
     market.state.value[:] = world.value
     market.state.index_path[:] = world.index
     market.state.activity[:] = world.activity
+    if world.oracle_path is not None:
+        market.state.oracle_path[:] = world.oracle_path
 
 
 def _switch_venue(market: Market, clearing: ClearingConfig) -> None:

@@ -151,6 +151,7 @@ class Market(mesa.Model):
             wake_starts=max(starts, 2),
             flows=max(len(self.events), 1),
             window_cells=max(self._window_cells(model) for model in (self.margin, *self.shadows.values())),
+            oracle_columns=0 if self.world.oracle_path is None else self.world.oracle_path.shape[2],
             features=any(getattr(model, "features", False) for model in (self.margin, *self.shadows.values())),
         )
         state, meta = self.state, self.state.meta
@@ -162,6 +163,9 @@ class Market(mesa.Model):
         state.value[:] = self.world.value
         state.index_path[:] = self.world.index
         state.activity[:] = self.world.activity
+        if self.world.oracle_path is not None:
+            state.oracle[:] = self.world.oracle
+            state.oracle_path[:] = self.world.oracle_path
         meta[s.M_SEED] = self.run_seed
         meta[s.M_POPULATIONS] = len(self.populations)
         meta[s.M_LAYOUT] = LAYOUTS[self.margin.layout]
@@ -189,6 +193,7 @@ class Market(mesa.Model):
             quote["index"] = self.world.index[0, c]
             level = ln(float(contract.initial_price))
             state.history[:, c] = level
+            state.price_history[:, c, s.PRICE_MID] = mark
             state.mark_history[:, c] = level
             setup.scale_bucket(state, c, top)
         marks.set_option_indexes(state)

@@ -18,6 +18,7 @@ from sim.kernels.jit import kernel
 from sim.kernels.keyed import philox
 from sim.kernels.ledger import equity, is_inverse, maintenance_row, position_equity
 from sim.kernels.marks import set_marks
+from sim.kernels.oracle import liquidation_is_paused
 from sim.kernels.sorting import sort_uniform
 from sim.kernels.state import (
     CALLED,
@@ -71,7 +72,7 @@ def _add_if_breach(state, account, contract, n, evaluate):
     record = state.accounts[account]
     if record.exempt != 0 or record.status == CLOSED:
         return n
-    if not in_breach(state, account, contract, evaluate):
+    if not in_breach(state, account, contract, evaluate) or liquidation_is_paused(state, account, contract):
         return n
     state.scratch_accounts[n] = account
     state.scratch_contracts[n] = contract

@@ -159,7 +159,61 @@ BREAKER_CELLS = 16
     BS_BUY_ROOM,  # lots that forced buys may still take from the asks
     BS_MULTIPLIER,  # 2**-32, margin multiplier of the last announcement
 ) = range(4)
-MARKING_CELLS = 16
+# Marks (``state.marking``): parameters of the rules, then averages at the end of the previous step, per contract
+(
+    MK_WINDOW,  # steps of the time-weighted average
+    MK_BASIS_WINDOW,  # steps of the moving average of the basis, 0: exponential
+    MK_PREMIUM_RATE,  # steps over time constant: mid less oracle (hyperliquid)
+    MK_TRADE_RATE,  # ... median of bid, ask and last (hyperliquid)
+    MK_INDEX_RATE,  # ... mid less index (deribit)
+    MK_LIMIT_LOW,  # lowest mark over index (deribit)
+    MK_LIMIT_HIGH,
+    MK_COLLATERAL_INDEX,  # 1: currencies are valued at the index of their spot contract, 0: at its mark
+    MK_PREMIUM,  # numerator and denominator of each exponential average, and the step of its last sample
+    MK_PREMIUM_WEIGHT,
+    MK_PREMIUM_STEP,
+    MK_TRADE,
+    MK_TRADE_WEIGHT,
+    MK_TRADE_STEP,
+    MK_INDEX,
+    MK_INDEX_WEIGHT,
+    MK_INDEX_STEP,
+    MK_SUM,  # sum over the window before this step, the step it holds for, its window
+    MK_SUM_STEP,
+    MK_SUM_WINDOW,
+    MK_BASIS_SUM,
+    MK_BASIS_SUM_STEP,
+    MK_BASIS_SUM_WINDOW,
+) = range(23)
+MARKING_CELLS = 24
+PRICE_MID, PRICE_INDEX = 0, 1  # columns of ``price_history``
+
+# Oracles (``state.oracle``): parameters, then what is reported, per contract
+MEDIAN, WEIGHTED_MEDIAN, WEIGHTED_MEAN = 0, 1, 2
+STALE_HOLD, STALE_PAUSE, STALE_MID = 0, 1, 2
+SOURCES_MAX = 16
+(
+    OR_OWN,  # the market's own spot contract among the sources, -1: none
+    OR_OWN_WEIGHT,
+    OR_OWN_LATENCY,  # steps
+    OR_OWN_TICKS,  # ticks of this contract per tick of the own spot contract
+    OR_SOURCES,  # external sources, columns OP_SOURCE.. of ``oracle_path``
+    OR_AGGREGATION,
+    OR_LATENCY,  # steps from observation to publication
+    OR_INTERVAL,  # steps between reports
+    OR_DEVIATION,  # fraction that makes a report due at once, 0: never
+    OR_STALE_STEPS,  # age beyond which a report is stale, 0: never
+    OR_STALE_POLICY,
+    OR_REPORT,  # state: last report, ticks
+    OR_REPORT_STEP,  # state: step of its observation
+    OR_OWN_HELD,  # state: last observation of the own spot contract, ticks of this contract
+    OR_STALE,  # state: 1 while the report is stale
+    OR_PAUSED,  # state (row 0): contracts whose stale oracle pauses liquidations
+    OR_WEIGHT,  # the first of SOURCES_MAX cells
+) = range(17)
+ORACLE_CELLS = OR_WEIGHT + SOURCES_MAX
+# Columns of ``oracle_path``; a factor multiplies an observation, zero stands for a source that does not answer
+OP_PERP, OP_STALE, OP_FACTOR, OP_OWN_FACTOR, OP_SOURCE = range(5)
 ORDER_RANDOM, ORDER_PRIORITY_FEE = 0, 1
 
 # Event kinds on the events tape
@@ -675,6 +729,10 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("readings", READING, 1),
     ("causes", CAUSE, 1),
     ("move_sums", np.int64, 3),  # [C, causes, 3]: last, mid, lots since the last reading, of causes without reference
+    # Marks and oracles (sim/kernels/mark_rules.py, sim/kernels/oracle.py)
+    ("price_history", np.int64, 3),  # [ring, C, 2]: mid and index by step, sub-ticks
+    ("oracle", np.float64, 2),  # [C, ORACLE_CELLS] OR_*
+    ("oracle_path", np.float64, 3),  # [steps + 1, C, OP_SOURCE + sources] exogenous; one row where nothing needs it
 )
 
 # Which requirement is asked for

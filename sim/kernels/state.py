@@ -43,6 +43,8 @@ from sim.kernels.layout import (
     MODEL_PARAMS,
     MODEL_STATE,
     NO_PRICE,
+    OR_OWN,
+    ORACLE_CELLS,
     POLICY_CELLS,
     POPULATION_PARAMS,
     POPULATION_STATE,
@@ -336,6 +338,7 @@ def allocate(
     tape: int = 4096,
     window_cells: int = 0,
     features: bool = False,
+    oracle_columns: int = 0,
 ) -> State:
     """Make an empty market state with free lists and empty ladders.
 
@@ -361,6 +364,7 @@ def allocate(
         tape: first length of tape and events, both grow.
         window_cells: floats per margin model and contract for windows of past returns.
         features: keep features of accounts, and a liquidation map.
+        oracle_columns: columns of the oracle's exogenous paths, 0 where the index needs none.
 
     Returns:
         The state, every array zero except links and heads (-1) and the free list.
@@ -459,6 +463,9 @@ def allocate(
         "readings": (16,),
         "causes": (16,),
         "move_sums": (contracts, len(CAUSE_NAMES), 3),
+        "price_history": (history, contracts, 2),
+        "oracle": (contracts, ORACLE_CELLS),
+        "oracle_path": (steps + 1 if oracle_columns else 1, contracts, max(oracle_columns, 1)),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
     orders = arrays["orders"]
@@ -483,6 +490,7 @@ def allocate(
     ):  # fmt: skip
         table[link] = -1
     arrays["waterfall"][W_VAULT] = -1
+    arrays["oracle"][:, OR_OWN] = -1
     for link in ("bucket", "bucket_next", "bucket_prev"):
         arrays["positions"][link] = -1
     quotes["index_top"] = -1

@@ -14,6 +14,7 @@ from sim.kernels.ledger import OFFSET_FUND, OFFSET_SCRIPT
 from sim.kernels.marks import close_marks, note_marks, set_marks, set_option_indexes
 from sim.kernels.match import match_batch
 from sim.kernels.messages import push
+from sim.kernels.oracle import read_oracles
 from sim.kernels.record import record_step
 from sim.kernels.state import (
     ADVANCE,
@@ -83,6 +84,7 @@ def begin(state):
             volume = state.quotes[contract].volume
             state.quotes[contract].volume_day = volume - state.quotes[contract].volume_day_start
             state.quotes[contract].volume_day_start = volume
+    read_oracles(state)
     set_option_indexes(state)
     expire(state, step)
     time_payments(state)
