@@ -6,6 +6,7 @@ import numpy as np
 
 from sim.kernels.bids import sell_to_bids
 from sim.kernels.book import cancel_all, submit
+from sim.kernels.causes import begin_cause, note_withdrawal
 from sim.kernels.events import record_event
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
@@ -213,7 +214,9 @@ def liquidate(state, account, contract, last_resort, evaluate):
     """
     if state.accounts[account].status != LIQUIDATING:
         begin_liquidation(state, account)
+        begin_cause(state, account, contract, evaluate)
     cancel_all(state, account, contract)
+    note_withdrawal(state, account)
     wallet = state.wallets[account, 0]
     isolated = contract >= 0
     fraction = lots_to_close(state, account, contract, last_resort, evaluate)

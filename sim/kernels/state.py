@@ -110,6 +110,9 @@ if JIT_DISABLED:
     PUSH: Any = None
     REFUSE: Any = None
     SELL_TO_BIDS: Any = None
+    BEGIN_CAUSE: Any = None
+    EXCESS_OF: Any = None
+    APPORTION: Any = None
     ADVANCE: Any = None
 else:
     import numba
@@ -290,6 +293,9 @@ else:
     RUN_CLEARING = types.int64(STATE_TYPE, REQUIREMENT_TYPE, types.int64)
     CLEAR_STEP = types.void(STATE_TYPE, REQUIREMENT_TYPE, types.UniTuple(types.int64, 4))
     LIQUIDATE = types.int64(STATE_TYPE, types.int64, types.int64, types.boolean, REQUIREMENT_TYPE)
+    BEGIN_CAUSE = types.void(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
+    EXCESS_OF = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
+    APPORTION = types.int64(STATE_TYPE, types.int64, types.int64, types.int64, REQUIREMENT_TYPE)
     SELL_TO_BIDS = types.int64(
         STATE_TYPE, types.int64, types.int64, types.int64, types.int64, types.int64, REQUIREMENT_TYPE
     )
@@ -449,7 +455,7 @@ def allocate(
         "moves": (16,),
         "readings": (16,),
         "causes": (16,),
-        "move_sums": (contracts, len(CAUSE_NAMES), 3),
+        "move_sums": (contracts, len(CAUSE_NAMES) + 1, 3),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
     orders = arrays["orders"]
@@ -470,7 +476,7 @@ def allocate(
     table = arrays["accounts"]
     for link in (
         "order_head", "call_step", "last_liquidation", "key_step", "reference", "safe_reading", "auction",
-        "traded_step",
+        "traded",
     ):  # fmt: skip
         table[link] = -1
     arrays["waterfall"][W_VAULT] = -1
