@@ -117,6 +117,9 @@ if JIT_DISABLED:
     RACE: Any = None
     SHARE_RACE: Any = None
     TERMS: Any = None
+    BEGIN_CAUSE: Any = None
+    EXCESS_OF: Any = None
+    APPORTION: Any = None
     ADVANCE: Any = None
 else:
     import numba
@@ -297,6 +300,9 @@ else:
     RUN_CLEARING = types.int64(STATE_TYPE, REQUIREMENT_TYPE, types.int64)
     CLEAR_STEP = types.void(STATE_TYPE, REQUIREMENT_TYPE, types.UniTuple(types.int64, 4))
     LIQUIDATE = types.int64(STATE_TYPE, types.int64, types.int64, types.boolean, REQUIREMENT_TYPE)
+    BEGIN_CAUSE = types.void(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
+    EXCESS_OF = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
+    APPORTION = types.int64(STATE_TYPE, types.int64, types.int64, types.int64, REQUIREMENT_TYPE)
     SELL_TO_BIDS = types.int64(
         STATE_TYPE, types.int64, types.int64, types.int64, types.int64, types.int64, REQUIREMENT_TYPE
     )
@@ -462,7 +468,7 @@ def allocate(
         "moves": (16,),
         "readings": (16,),
         "causes": (16,),
-        "move_sums": (contracts, len(CAUSE_NAMES), 3),
+        "move_sums": (contracts, len(CAUSE_NAMES) + 1, 3),
         "price_history": (history, contracts, 2),
         "oracle": (contracts, ORACLE_CELLS),
         "oracle_path": (steps + 1 if oracle_columns else 1, contracts, max(oracle_columns, 1)),
@@ -486,7 +492,7 @@ def allocate(
     table = arrays["accounts"]
     for link in (
         "order_head", "call_step", "last_liquidation", "key_step", "reference", "safe_reading", "auction",
-        "traded_step",
+        "traded",
     ):  # fmt: skip
         table[link] = -1
     arrays["waterfall"][W_VAULT] = -1
