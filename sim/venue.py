@@ -12,6 +12,7 @@ from sim.config import FORCED_LIMITS, MARK_RULES, ClearingConfig
 from sim.contracts import rate_to_units
 from sim.errors import ConfigError
 from sim.kernels import state as s
+from sim.kernels.index import touch
 from sim.liquidation import AUCTIONS, OUTLETS, SIZES
 from sim.waterfall import ADL_PRICES, LAST_RESORTS, LAYERS, RANKINGS, TRIGGERS
 
@@ -99,11 +100,26 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
 
 
 def put_waterfall(market: Market, clearing: ClearingConfig) -> None:
-    """The default waterfall. Mutates ``waterfall``."""
-    rule, cells = clearing.waterfall, market.state.waterfall
+    """The default waterfall. Mutates ``waterfall``, and who is exempt from calls: the vault.
+
+    Raises:
+        ConfigError: layers without a last resort, or a layer or trigger without what it needs.
+    """
+    rule, state = clearing.waterfall, market.state
+    cells, key = state.waterfall, "clearing.waterfall"
     if not rule.layers or rule.layers[-1] not in LAST_RESORTS:
         allowed = "layers that end with a last resort: " + " or ".join(LAST_RESORTS)
-        raise ConfigError.of("clearing.waterfall.layers", list(rule.layers), allowed)
+        raise ConfigError.of(f"{key}.layers", list(rule.layers), allowed)
+    if len(set(rule.layers)) < len(rule.layers):
+        raise ConfigError.of(f"{key}.layers", list(rule.layers), "each layer once")
+    if "socialise" in rule.layers[:-1]:
+        raise ConfigError.of(f"{key}.layers", list(rule.layers), "socialise last: no loss is left behind it")
+    if "vault" in rule.layers and not rule.vault:
+        raise ConfigError.of(f"{key}.vault", rule.vault, "the name of a population of kind vault")
+    if rule.adl_trigger != "exhausted" and "adl" not in rule.layers:
+        raise ConfigError.of(f"{key}.adl_trigger", rule.adl_trigger, "exhausted where adl is not among the layers")
+    if not 0 < rule.fund_drawdown <= 1 or rule.fund_drawdown_seconds <= 0:
+        raise ConfigError.of(f"{key}.fund_drawdown", rule.fund_drawdown, "above 0, at most 1, in a time above 0")
     cells[s.W_LAYER : s.W_LAYER_4 + 1] = s.LAYER_NONE
     cells[s.W_LAYER : s.W_LAYER + len(rule.layers)] = [LAYERS[name] for name in rule.layers]
     cells[s.W_RANKING] = RANKINGS[rule.ranking]
@@ -111,10 +127,25 @@ def put_waterfall(market: Market, clearing: ClearingConfig) -> None:
     cells[s.W_TRIGGER] = TRIGGERS[rule.adl_trigger]
     cells[s.W_DRAWDOWN] = rate_to_units(rule.fund_drawdown)
     cells[s.W_DRAWDOWN_STEPS] = _steps(market, rule.fund_drawdown_seconds)
-    cells[s.W_VAULT] = -1
-    if rule.vault:
-        number = market.population_number(rule.vault)
-        cells[s.W_VAULT] = market.state.pop_ints[number, s.PI_FIRST]
+    _put_vault(market, rule.vault)
+
+
+def _put_vault(market: Market, name: str) -> None:
+    """Make the one account of a population the backstop vault, or none; a vault of before becomes a trader again."""
+    state, vault = market.state, -1
+    if name:
+        number = market.population_number(name)
+        if state.pop_ints[number, s.PI_COUNT] != 1:
+            raise ConfigError.of("clearing.waterfall.vault", name, "a population of one account")
+        vault = int(state.pop_ints[number, s.PI_FIRST])
+    before = int(state.waterfall[s.W_VAULT])
+    if vault == before:
+        return
+    state.waterfall[s.W_VAULT] = vault
+    for account, exempt in ((before, 0), (vault, 1)):
+        if account >= 0:
+            state.accounts["exempt"][account] = exempt
+            touch(state, account)
 
 
 def put_breakers(market: Market, clearing: ClearingConfig) -> None:

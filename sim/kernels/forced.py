@@ -52,7 +52,7 @@ from sim.kernels.state import (
     SELL,
     SIZE_TARGET,
 )
-from sim.kernels.waterfall import close_account, convert_wallets, cover, fund_can_take, take_over
+from sim.kernels.waterfall import adl_due, bear, close_account, convert_wallets, cover, deleverage
 from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
 
 
@@ -218,9 +218,13 @@ def liquidate(state, account, contract, last_resort, evaluate):
     isolated = contract >= 0
     fraction = lots_to_close(state, account, contract, last_resort, evaluate)
     moved = np.int64(0)
-    taken_over = last_resort and fund_can_take(state, account, contract)
-    if taken_over:
-        moved = take_over(state, account, contract)
+    borne = np.int64(-1)
+    if adl_due(state, account, contract):
+        moved = deleverage(state, account, contract)
+    if last_resort:
+        borne = bear(state, account, contract, evaluate)
+    if borne >= 0:
+        moved += borne
     else:
         for k in range(state.meta[M_CONTRACTS]):
             held = state.positions[account, k].lots

@@ -110,6 +110,7 @@ if JIT_DISABLED:
     PUSH: Any = None
     REFUSE: Any = None
     SELL_TO_BIDS: Any = None
+    WALK: Any = None
     ADVANCE: Any = None
 else:
     import numba
@@ -293,6 +294,7 @@ else:
     SELL_TO_BIDS = types.int64(
         STATE_TYPE, types.int64, types.int64, types.int64, types.int64, types.int64, REQUIREMENT_TYPE
     )
+    WALK = types.int64(STATE_TYPE, types.int64, types.int64, types.int64)
     ADVANCE = types.int64(
         STATE_TYPE,
         types.int64,  # steps
@@ -450,6 +452,9 @@ def allocate(
         "readings": (16,),
         "causes": (16,),
         "move_sums": (contracts, len(CAUSE_NAMES), 3),
+        "adl_heaps": (contracts, 2, 1),
+        "adl_state": (contracts, 2, 5),
+        "fund_peaks": (16, 2),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
     orders = arrays["orders"]
