@@ -115,6 +115,7 @@ if JIT_DISABLED:
     RACE: Any = None
     SHARE_RACE: Any = None
     TERMS: Any = None
+    WALK: Any = None
     ADVANCE: Any = None
 else:
     import numba
@@ -302,6 +303,7 @@ else:
     RACE = types.int64(STATE_TYPE, *[types.int64] * 7, REQUIREMENT_TYPE)
     SHARE_RACE = types.int64(STATE_TYPE, *[types.int64] * 5, REQUIREMENT_TYPE)
     TERMS = types.UniTuple(types.int64, 3)(STATE_TYPE, types.int64, types.int64, types.int64, REQUIREMENT_TYPE)
+    WALK = types.int64(STATE_TYPE, types.int64, types.int64, types.int64)
     ADVANCE = types.int64(
         STATE_TYPE,
         types.int64,  # steps
@@ -459,6 +461,9 @@ def allocate(
         "readings": (16,),
         "causes": (16,),
         "move_sums": (contracts, len(CAUSE_NAMES), 3),
+        "adl_heaps": (contracts, 2, 1),
+        "adl_state": (contracts, 2, 5),
+        "fund_peaks": (16, 2),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
     orders = arrays["orders"]
