@@ -8,7 +8,7 @@ import numpy as np
 
 from sim.kernels import admission, clearing, hedging, match, pyrule
 from sim.kernels import state as s
-from sim.kernels.marks import set_marks
+from sim.kernels.moves import read_marks
 from sim.views import portfolio_view
 
 if TYPE_CHECKING:
@@ -133,12 +133,12 @@ def clear(market: Market) -> None:
         if _clear_round(market, last_resort=False) == 0:
             break
         rounds += 1
-        set_marks(state)
+        read_marks(state, rounds)
         _ask(market)
     if clearing.has_last_resort(state):
         state.meta[s.M_ROUND] = state.meta[s.M_ROUNDS_MAX]
         if _clear_round(market, last_resort=True) > 0:
-            set_marks(state)
+            read_marks(state, int(state.meta[s.M_ROUNDS_MAX]) + 1)
             _ask(market)
     clearing.end_clearing(state, evaluate)
     state.meta[s.M_ROUNDS] = rounds

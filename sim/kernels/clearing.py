@@ -17,7 +17,7 @@ from sim.kernels.index import bucket_of, multi_count, owes
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import philox
 from sim.kernels.ledger import equity, is_inverse, maintenance_row, position_equity
-from sim.kernels.marks import set_marks
+from sim.kernels.moves import read_marks
 from sim.kernels.peaks import watch_fund
 from sim.kernels.sorting import sort_uniform
 from sim.kernels.state import (
@@ -313,10 +313,10 @@ def clear(state, evaluate, stream):
         if moved == 0:
             break
         rounds += 1
-        set_marks(state)
+        read_marks(state, rounds)
     if has_last_resort(state):
         state.meta[M_ROUND] = state.meta[M_ROUNDS_MAX]
         if clear_round(state, evaluate, stream, True) > 0:
-            set_marks(state)
+            read_marks(state, state.meta[M_ROUNDS_MAX] + 1)
     end_clearing(state, evaluate)
     return rounds

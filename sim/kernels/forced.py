@@ -9,6 +9,7 @@ from sim.kernels.auctions import auction, close_auction, is_running
 from sim.kernels.bids import sell_to_bids
 from sim.kernels.book import cancel_all, submit
 from sim.kernels.breakers import count_forced, halted, throttled, within_band
+from sim.kernels.causes import begin_cause, note_withdrawal
 from sim.kernels.events import record_event
 from sim.kernels.hedging import hedge
 from sim.kernels.index import touch
@@ -318,7 +319,9 @@ def liquidate(state, account, contract, last_resort, evaluate):
     """
     if state.accounts[account].status != LIQUIDATING:
         begin_liquidation(state, account)
+        begin_cause(state, account, contract, evaluate)
     cancel_all(state, account, contract)
+    note_withdrawal(state, account)
     wallet = state.wallets[account, 0]
     moved = np.int64(0)
     if adl_due(state, account, contract):

@@ -43,10 +43,12 @@ STP_CANCEL_RESTING, STP_CANCEL_INCOMING, STP_CANCEL_BOTH, STP_OFF = 0, 1, 2, 3
     CAUSE_HEDGE,  # the engine hedges an account before it closes its legs
     CAUSE_ADVERSARY,
     CAUSE_ADL,
-) = range(11)
+    CAUSE_QUOTES,  # of moves of the mid: orders that came to rest, were cancelled or expired
+    CAUSE_INDEX,  # of moves of the mark: the index
+) = range(13)
 CAUSE_NAMES = (
     "none", "liquidation", "fund_unwind", "liquidator", "script", "takeover", "seed", "vault", "hedge", "adversary",
-    "auto_deleveraging",
+    "auto_deleveraging", "quotes", "index",
 )  # fmt: skip
 
 # Account status
@@ -285,15 +287,16 @@ REASON_NAMES = (
     M_LIQUIDATING,  # accounts whose liquidation carries over to the next step
     M_RECORD_CAUSES,  # 1: keep what moved each mark and what brought each account into liquidation
     M_MOVES,  # rows of the tape of moves
-    M_READINGS,  # rows of the tape of mark readings
-    M_CAUSES,  # rows of the tape of liquidations begun
+    M_READINGS,  # readings of the marks on their tape; each has one row per contract
+    M_CAUSES,  # rows of the tape of causes of liquidations
     M_AUCTIONS,  # live auctions
     M_ORDERING,  # ORDER_RANDOM or ORDER_PRIORITY_FEE
     M_ADL_LOTS,  # lots closed by auto-deleveraging since the start
     M_BACKSTOP_LOTS,  # lots that the vault took over since the start
     M_ROW_BACK,  # 1 while a requirement is asked for at the maintenance parameters of the step before
     M_HEDGED,  # 1 + maintenance of an account with its hedge, as a NumPy rule answered; 0: ask the evaluator
-) = range(71)
+    M_STORED,  # 1: requirements are those that a rule in NumPy gave last, at the marks of that moment
+) = range(72)
 META_SIZE = 128
 
 # Status codes (``M_STATUS``)
@@ -425,7 +428,7 @@ MOVE = np.dtype(
         ("reference", "i4"),  # liquidation number of forced orders, else -1
         ("account", "i4"),
         ("last", "i4"),  # change of the last price, ticks
-        ("mid", "i4"),  # change of the mid, sub-ticks
+        ("mid", "i4"),  # change of the mid, sub-ticks; cause index: change of the index
         ("lots", "i8"),  # signed, as traded by the taker
     ],
     align=True,
@@ -435,6 +438,8 @@ READING = np.dtype(
         ("step", "i4"),
         ("round", "i2"),  # -1: the first reading of the step, before any round
         ("contract", "i2"),
+        ("rule", "i4"),  # of the mark
+        ("pad", "i4"),
         ("mark", "i8"),  # sub-ticks
         ("index", "i8"),
         ("mid", "i8"),
@@ -443,7 +448,7 @@ READING = np.dtype(
     ],
     align=True,
 )
-# One row per liquidation begun
+# One row per liquidation begun, and one for each further contract whose mark had a part in it
 CAUSE = np.dtype(
     [
         ("reference", "i4"),  # liquidation number
@@ -453,12 +458,12 @@ CAUSE = np.dtype(
         ("round", "i4"),
         ("reading", "i4"),  # at which it was found in breach
         ("safe", "i4"),  # last reading at which it was not
-        ("pad", "i4"),
+        ("priced", "i4"),  # contract whose mark the price part is about, -1: none; further rows hold a price part only
         ("shortfall", "i8"),  # maintenance less equity, minor units of the account currency
-        ("price", "i8"),  # loss of excess since it was last safe that marks explain
+        ("price", "i8"),  # loss of excess since it was last safe that this mark explains
         ("margin", "i8"),  # ... that risen margin rates explain
         ("funding", "i8"),  # ... that funding explains
-        ("own", "i8"),  # ... that its own trades, fees and withdrawals explain
+        ("own", "i8"),  # what is lacking without these: its own trades, fees, withdrawals, shares of losses
         ("lots", "i8"),  # of the position, or of the largest one by value
         ("notional", "i8"),  # value at mark of what is being liquidated
     ],
@@ -569,8 +574,14 @@ ACCOUNT = np.dtype(
         ("reference", "i4"),  # number of its present liquidation, -1
         ("safe_reading", "i4"),  # last reading before the open margin call, -1
         ("auction", "i4"),  # its live auction, -1
-        ("traded_step", "i4"),  # step of its last trade, deposit or withdrawal, when causes are recorded
-        ("funding", "i8"),  # paid at the last funding of any contract, when causes are recorded; minor units
+        (
+            "traded",
+            "i4",
+        ),  # reading in which its last trade, transfer or withdrawal first shows, when causes are recorded
+        (
+            "funding",
+            "i8",
+        ),  # paid at the last funding (all since its margin call), when causes are recorded; minor units
     ],
     align=True,
 )
@@ -691,7 +702,8 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("moves", MOVE, 1),
     ("readings", READING, 1),
     ("causes", CAUSE, 1),
-    ("move_sums", np.int64, 3),  # [C, causes, 3]: last, mid, lots since the last reading, of causes without reference
+    # [C, causes + 1, 3]: last, mid, lots since the last reading by cause; the last row: last and mid as noted last
+    ("move_sums", np.int64, 3),
     ("adl_heaps", RANKED, 3),  # [C, 2, traders]: longs, shorts that auto-deleveraging may close; one until it is needed
     ("adl_state", np.int64, 3),  # [C, 2, 5]: of which step, round, mark and ranking that is, and how many they are
     ("fund_peaks", np.int64, 2),  # [rows, 2]: steps and falling equities of the fund in the window, a ring

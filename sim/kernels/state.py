@@ -116,6 +116,9 @@ if JIT_DISABLED:
     SHARE_RACE: Any = None
     TERMS: Any = None
     WALK: Any = None
+    BEGIN_CAUSE: Any = None
+    EXCESS_OF: Any = None
+    APPORTION: Any = None
     ADVANCE: Any = None
 else:
     import numba
@@ -296,6 +299,9 @@ else:
     RUN_CLEARING = types.int64(STATE_TYPE, REQUIREMENT_TYPE, types.int64)
     CLEAR_STEP = types.void(STATE_TYPE, REQUIREMENT_TYPE, types.UniTuple(types.int64, 4))
     LIQUIDATE = types.int64(STATE_TYPE, types.int64, types.int64, types.boolean, REQUIREMENT_TYPE)
+    BEGIN_CAUSE = types.void(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
+    EXCESS_OF = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
+    APPORTION = types.int64(STATE_TYPE, types.int64, types.int64, types.int64, REQUIREMENT_TYPE)
     SELL_TO_BIDS = types.int64(
         STATE_TYPE, types.int64, types.int64, types.int64, types.int64, types.int64, REQUIREMENT_TYPE
     )
@@ -460,7 +466,7 @@ def allocate(
         "moves": (16,),
         "readings": (16,),
         "causes": (16,),
-        "move_sums": (contracts, len(CAUSE_NAMES), 3),
+        "move_sums": (contracts, len(CAUSE_NAMES) + 1, 3),
         "adl_heaps": (contracts, 2, 1),
         "adl_state": (contracts, 2, 5),
         "fund_peaks": (16, 2),
@@ -484,7 +490,7 @@ def allocate(
     table = arrays["accounts"]
     for link in (
         "order_head", "call_step", "last_liquidation", "key_step", "reference", "safe_reading", "auction",
-        "traded_step",
+        "traded",
     ):  # fmt: skip
         table[link] = -1
     arrays["waterfall"][W_VAULT] = -1

@@ -20,7 +20,6 @@ from sim.kernels.shortfall import convert_wallets, cover, has_layer, make_good, 
 from sim.kernels.state import (
     CLOSED,
     CROSS,
-    EXCESS,
     LAYER_ADL,
     LAYER_FUND,
     LAYER_NONE,
@@ -28,6 +27,7 @@ from sim.kernels.state import (
     M_CONTRACTS,
     M_LAYOUT,
     M_TRADERS,
+    OF_POSITION,
     TRIGGER_FUND_DRAWDOWN,
     TRIGGER_NEGATIVE_EQUITY,
     W_FUND_DEBT,
@@ -78,7 +78,7 @@ def walk(state, account, contract, own_layer):
     return np.int64(-1)
 
 
-@kernel(EXCESS)
+@kernel(OF_POSITION)
 def bear(state, account, contract, evaluate):
     """The last resort of a liquidation: what could not be sold goes down the layers of the waterfall.
 
