@@ -111,6 +111,7 @@ if JIT_DISABLED:
     REFUSE: Any = None
     SELL_TO_BIDS: Any = None
     WALK: Any = None
+    BEAR: Any = None
     ADVANCE: Any = None
 else:
     import numba
@@ -295,6 +296,7 @@ else:
         STATE_TYPE, types.int64, types.int64, types.int64, types.int64, types.int64, REQUIREMENT_TYPE
     )
     WALK = types.int64(STATE_TYPE, types.int64, types.int64, types.int64)
+    BEAR = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
     ADVANCE = types.int64(
         STATE_TYPE,
         types.int64,  # steps

@@ -18,9 +18,9 @@ from sim.kernels.orders import cancel_all
 from sim.kernels.peaks import fund_lost
 from sim.kernels.shortfall import convert_wallets, cover, has_layer, make_good, settle_closed
 from sim.kernels.state import (
+    BEAR,
     CLOSED,
     CROSS,
-    EXCESS,
     LAYER_ADL,
     LAYER_FUND,
     LAYER_NONE,
@@ -78,7 +78,7 @@ def walk(state, account, contract, own_layer):
     return np.int64(-1)
 
 
-@kernel(EXCESS)
+@kernel(BEAR)
 def bear(state, account, contract, evaluate):
     """The last resort of a liquidation: what could not be sold goes down the layers of the waterfall.
 
