@@ -119,6 +119,7 @@ if JIT_DISABLED:
     BEGIN_CAUSE: Any = None
     EXCESS_OF: Any = None
     APPORTION: Any = None
+    BEAR: Any = None
     ADVANCE: Any = None
 else:
     import numba
@@ -310,6 +311,7 @@ else:
     SHARE_RACE = types.int64(STATE_TYPE, *[types.int64] * 5, REQUIREMENT_TYPE)
     TERMS = types.UniTuple(types.int64, 3)(STATE_TYPE, types.int64, types.int64, types.int64, REQUIREMENT_TYPE)
     WALK = types.int64(STATE_TYPE, types.int64, types.int64, types.int64)
+    BEAR = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
     ADVANCE = types.int64(
         STATE_TYPE,
         types.int64,  # steps

@@ -18,6 +18,7 @@ from sim.kernels.orders import cancel_all
 from sim.kernels.peaks import fund_lost
 from sim.kernels.shortfall import convert_wallets, cover, has_layer, make_good, settle_closed
 from sim.kernels.state import (
+    BEAR,
     CLOSED,
     CROSS,
     LAYER_ADL,
@@ -27,7 +28,6 @@ from sim.kernels.state import (
     M_CONTRACTS,
     M_LAYOUT,
     M_TRADERS,
-    OF_POSITION,
     TRIGGER_FUND_DRAWDOWN,
     TRIGGER_NEGATIVE_EQUITY,
     W_FUND_DEBT,
@@ -78,7 +78,7 @@ def walk(state, account, contract, own_layer):
     return np.int64(-1)
 
 
-@kernel(OF_POSITION)
+@kernel(BEAR)
 def bear(state, account, contract, evaluate):
     """The last resort of a liquidation: what could not be sold goes down the layers of the waterfall.
 
