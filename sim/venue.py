@@ -12,9 +12,10 @@ from sim.config import FORCED_LIMITS, MARK_RULES, ClearingConfig
 from sim.contracts import rate_to_units
 from sim.errors import ConfigError
 from sim.kernels import state as s
+from sim.kernels.index import touch
 from sim.liquidation import AUCTIONS, OUTLETS, SIZES, actions_per_step, flow_cap, policy_problems
 from sim.marks import COLLATERAL_PRICES
-from sim.waterfall import ADL_PRICES, LAYERS, RANKINGS, TRIGGERS, layer_problems
+from sim.waterfall import ADL_PRICES, LAYERS, RANKINGS, TRIGGERS, waterfall_problems
 
 _LONGEST = 1 << 30  # steps; a wait is kept in 32 bits
 
@@ -138,9 +139,14 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
 
 
 def put_waterfall(market: Market, clearing: ClearingConfig) -> None:
-    """The default waterfall. Mutates ``waterfall``."""
-    rule, cells = clearing.waterfall, market.state.waterfall
-    problems = layer_problems(rule.layers)
+    """The default waterfall. Mutates ``waterfall``, and who is exempt from calls: the vault.
+
+    Raises:
+        ConfigError: layers without a last resort, or a layer or trigger without what it needs.
+    """
+    rule, state = clearing.waterfall, market.state
+    cells = state.waterfall
+    problems = waterfall_problems(rule)
     if problems:
         raise ConfigError(problems)
     cells[s.W_LAYER : s.W_LAYER_4 + 1] = s.LAYER_NONE
@@ -150,10 +156,25 @@ def put_waterfall(market: Market, clearing: ClearingConfig) -> None:
     cells[s.W_TRIGGER] = TRIGGERS[rule.adl_trigger]
     cells[s.W_DRAWDOWN] = rate_to_units(rule.fund_drawdown)
     cells[s.W_DRAWDOWN_STEPS] = _steps(market, rule.fund_drawdown_seconds)
-    cells[s.W_VAULT] = -1
-    if rule.vault:
-        number = market.population_number(rule.vault)
-        cells[s.W_VAULT] = market.state.pop_ints[number, s.PI_FIRST]
+    _put_vault(market, rule.vault)
+
+
+def _put_vault(market: Market, name: str) -> None:
+    """Make the one account of a population the backstop vault, or none; a vault of before becomes a trader again."""
+    state, vault = market.state, -1
+    if name:
+        number = market.population_number(name)
+        if state.pop_ints[number, s.PI_COUNT] != 1:
+            raise ConfigError.of("clearing.waterfall.vault", name, "a population of one account")
+        vault = int(state.pop_ints[number, s.PI_FIRST])
+    before = int(state.waterfall[s.W_VAULT])
+    if vault == before:
+        return
+    state.waterfall[s.W_VAULT] = vault
+    for account, exempt in ((before, 0), (vault, 1)):
+        if account >= 0:
+            state.accounts["exempt"][account] = exempt
+            touch(state, account)
 
 
 def put_breakers(market: Market, clearing: ClearingConfig) -> None:

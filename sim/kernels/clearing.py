@@ -19,6 +19,7 @@ from sim.kernels.keyed import philox
 from sim.kernels.ledger import equity, is_inverse, maintenance_row, position_equity
 from sim.kernels.moves import read_marks
 from sim.kernels.oracle import liquidation_is_paused
+from sim.kernels.peaks import watch_fund
 from sim.kernels.sorting import sort_uniform
 from sim.kernels.state import (
     CALLED,
@@ -52,6 +53,7 @@ from sim.kernels.state import (
     RUN_CLEARING,
     WITH_EVALUATOR,
 )
+from sim.kernels.waterfall import settle_backstops
 from sim.kernels.wide import mul_div_floor, mul_shift_floor
 
 
@@ -223,8 +225,9 @@ def clear_round(state, evaluate, stream, last_resort):
 
 @kernel(WITH_EVALUATOR)
 def begin_clearing(state, evaluate):
-    """Close the calls that are met before the rounds begin, and measure what the throttle lets through."""
+    """Close the calls that are met before the rounds begin; measure what the throttle lets through, read the fund."""
     measure_room(state)
+    watch_fund(state)
     if state.meta[M_CALLED_NOW] > 0:
         drop_met_calls(state, evaluate)
 
@@ -271,8 +274,9 @@ def _reopen(state, evaluate):
 
 @kernel(WITH_EVALUATOR)
 def end_clearing(state, evaluate):
-    """Settle debts, and reopen the accounts whose liquidation, or the market, brought them above maintenance."""
+    """Let vault and fund fail, settle debts, reopen who is above maintenance by its liquidation or by the market."""
     check_halts(state)
+    settle_backstops(state)
     _settle_debts(state, evaluate)
     _reopen(state, evaluate)
     close_ended(state)

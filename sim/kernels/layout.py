@@ -140,7 +140,12 @@ TRIGGER_EXHAUSTED, TRIGGER_NEGATIVE_EQUITY, TRIGGER_FUND_DRAWDOWN = 0, 1, 2
     W_VAULT,  # account of the backstop vault, -1: none
     W_FUND_PEAK,  # state: highest equity of the fund in the window
     W_FUND_PEAK_STEP,  # state
-) = range(12)
+    W_VAULT_PAID,  # state: negative equity that the vault took over with positions, minor units
+    W_ADL_PAID,  # state: negative equity that counterparties bore in auto-deleveraging, minor units
+    W_FUND_DEBT,  # state: what the fund still owes of losses that nobody could bear, minor units
+    W_PEAKS_FIRST,  # state: first row of ``fund_peaks``
+    W_PEAKS,  # state: rows of ``fund_peaks`` in use
+) = range(17)
 WATERFALL_CELLS = 32
 
 # Circuit breakers (``state.breakers``): parameters, then state per contract in ``breaker_state``
@@ -519,6 +524,18 @@ CAUSE = np.dtype(
     align=True,
 )
 
+# A counterparty in the order of auto-deleveraging
+RANKED = np.dtype(
+    [
+        ("score", "f8"),  # higher goes first
+        ("equity", "f8"),  # behind the position, minor units
+        ("taken", "i8"),  # lots allotted in the present call
+        ("account", "i4"),
+        ("pad", "i4"),
+    ],
+    align=True,
+)
+
 CONTRACT = np.dtype(
     [
         ("kind", "i4"),
@@ -745,6 +762,9 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("price_history", np.int64, 3),  # [ring, C, 2]: mid and index by step, sub-ticks
     ("oracle", np.float64, 2),  # [C, ORACLE_CELLS] OR_*
     ("oracle_path", np.float64, 3),  # [steps + 1, C, OP_SOURCE + sources] exogenous; one row where nothing needs it
+    ("adl_heaps", RANKED, 3),  # [C, 2, traders]: longs, shorts that auto-deleveraging may close; one until it is needed
+    ("adl_state", np.int64, 3),  # [C, 2, 5]: of which step, round, mark and ranking that is, and how many they are
+    ("fund_peaks", np.int64, 2),  # [rows, 2]: steps and falling equities of the fund in the window, a ring
 )
 
 # Which requirement is asked for
@@ -762,5 +782,5 @@ FIELD_NAMES = tuple(name for name, _, _ in FIELDS)
 # Arrays that kernels may replace by larger ones
 GROWING = (
     "orders", "levels", "bits0", "bits1", "messages", "arrival", "sort_keys", "sort_ids", "sort_counts", "bids",
-    "fills", "events", "auctions", "moves", "readings", "causes",
+    "fills", "events", "auctions", "moves", "readings", "causes", "adl_heaps", "fund_peaks",
 )  # fmt: skip

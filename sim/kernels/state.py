@@ -120,6 +120,8 @@ if JIT_DISABLED:
     BEGIN_CAUSE: Any = None
     EXCESS_OF: Any = None
     APPORTION: Any = None
+    WALK: Any = None
+    BEAR: Any = None
     ADVANCE: Any = None
 else:
     import numba
@@ -310,6 +312,8 @@ else:
     RACE = types.int64(STATE_TYPE, *[types.int64] * 7, REQUIREMENT_TYPE)
     SHARE_RACE = types.int64(STATE_TYPE, *[types.int64] * 5, REQUIREMENT_TYPE)
     TERMS = types.UniTuple(types.int64, 3)(STATE_TYPE, types.int64, types.int64, types.int64, REQUIREMENT_TYPE)
+    WALK = types.int64(STATE_TYPE, types.int64, types.int64, types.int64)
+    BEAR = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
     ADVANCE = types.int64(
         STATE_TYPE,
         types.int64,  # steps
@@ -472,6 +476,9 @@ def allocate(
         "price_history": (history, contracts, 2),
         "oracle": (contracts, ORACLE_CELLS),
         "oracle_path": (steps + 1 if oracle_columns else 1, contracts, max(oracle_columns, 1)),
+        "adl_heaps": (contracts, 2, 1),
+        "adl_state": (contracts, 2, 5),
+        "fund_peaks": (16, 2),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
     orders = arrays["orders"]

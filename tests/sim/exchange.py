@@ -77,6 +77,7 @@ class Exchange:
         meta[s.M_MARK_RULE] = mark
         if vault is not None:
             state.waterfall[s.W_VAULT] = vault
+            state.accounts["exempt"][vault] = 1
         meta[s.M_RECORD_TRADES] = 1
         state.accounts["kind"][traders:] = [s.FUND, s.FEES, s.RESIDUE, s.SCRIPT]
         state.accounts["exempt"][traders:] = 1

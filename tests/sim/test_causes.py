@@ -6,7 +6,6 @@ breach below 96, with 1500 below 90.67, with 1400 below 91.73. Bids stand in ste
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -84,13 +83,13 @@ def weights_of(found: Causes, place: int) -> dict[str, float]:
 
 
 @pytest.fixture
-def chain() -> Iterator[Exchange]:
+def chain() -> Recorded:
     """A sale to 95 brings down A, whose ten lots go at 90, which brings down B and C, who sell at 89."""
     exchange = Recorded(1000, 1500, 1400)
     exchange.bids((1, 95), (10, 90), (40, 89))
     exchange.sell(1)
     exchange.read()
-    yield exchange
+    return exchange
 
 
 def test_one_sale_and_two_generations(chain: Recorded) -> None:
