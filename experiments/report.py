@@ -57,6 +57,9 @@ _INCIDENCE: dict[str, tuple[str, Kind]] = {
     "share": ("Liquidated share of open interest", "fraction"),
     "bankrupt": ("Accounts without equity at the end", "count"),
     "fees": ("Fees paid", "money"),
+    "claim": ("Claims on the venue", "money"),
+    "paid": ("Paid", "money"),
+    "owed": ("Owed and not paid", "money"),
 }
 
 
@@ -169,6 +172,7 @@ def write_run_report(
         "baseline": regime,
         "means": _mean_tables({**view, "measures": as_means}, names, scales),
         "incidence": incidence_tables(incidence, [regime], money),
+        "owed": incidence_tables({regime: (result.get("owed") or {}).get("populations") or {}}, [regime], money),
         "definitions": [(describe(n).label, n, describe(n).definition) for n in names],
         "kind": "run",
         "title": f"{result['scenario']} under {regime}, seed {result.get('seed', 0)}",

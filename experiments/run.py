@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import margin
 from experiments import build, engines
 from experiments.jobs import UnitResult
-from experiments.measures import Clock, Moment, incidence, moment, outcomes
+from experiments.measures import Clock, Moment, incidence, moment, outcomes, owed
 from experiments.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -202,6 +202,7 @@ def _record(
     found = outcomes(market.steps_table(), clock, start=start, end=last, at_event=at_event)
     names: Sequence[str] = [spec.name for spec in scenario.populations]
     reference = found.get("open_interest_event", found["peak_open_interest"])
+    unpaid = owed(market)
     return {
         "regime": regime,
         "seed": seed,
@@ -210,4 +211,5 @@ def _record(
         "measures": found,
         "incidence": incidence(market.accounts_table(), before, names, reference),
         "results_hash": market.results_hash(),
+        **({} if unpaid is None else {"owed": unpaid}),
     }
