@@ -240,8 +240,7 @@ def _settle_debts(state, evaluate):
 
 @kernel(WITH_EVALUATOR)
 def end_clearing(state, evaluate):
-    """Let vault and fund fail, settle debts, reopen who is above maintenance by its liquidation or by the market."""
-    settle_backstops(state)
+    """Settle debts, and reopen the accounts whose liquidation, or the market, brought them above maintenance."""
     _settle_debts(state, evaluate)
     if state.meta[M_LIQUIDATING] == 0:
         return
@@ -288,5 +287,6 @@ def clear(state, evaluate, stream):
         state.meta[M_ROUND] = state.meta[M_ROUNDS_MAX]
         if clear_round(state, evaluate, stream, True) > 0:
             set_marks(state)
+    settle_backstops(state)
     end_clearing(state, evaluate)
     return rounds
