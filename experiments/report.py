@@ -58,6 +58,9 @@ _INCIDENCE: dict[str, tuple[str, Kind]] = {
     "bankrupt": ("Accounts without equity at the end", "count"),
     "fees": ("Fees paid", "money"),
     "against_off": ("Profit against the twin without liquidations", "money"),
+    "claim": ("Claims on the venue", "money"),
+    "paid": ("Paid", "money"),
+    "owed": ("Owed and not paid", "money"),
 }
 
 
@@ -170,6 +173,7 @@ def write_run_report(
         "baseline": regime,
         "means": _mean_tables({**view, "measures": as_means}, names, scales),
         "incidence": incidence_tables(incidence, [regime], money),
+        "owed": incidence_tables({regime: (result.get("owed") or {}).get("populations") or {}}, [regime], money),
         "definitions": [(describe(n).label, n, describe(n).definition) for n in names],
         "kind": "run",
         "title": f"{result['scenario']} under {regime}, seed {result.get('seed', 0)}",

@@ -274,9 +274,8 @@ def _reopen(state, evaluate):
 
 @kernel(WITH_EVALUATOR)
 def end_clearing(state, evaluate):
-    """Let vault and fund fail, settle debts, reopen who is above maintenance by its liquidation or by the market."""
+    """Settle debts, reopen who is above maintenance by its liquidation or by the market."""
     check_halts(state)
-    settle_backstops(state)
     _settle_debts(state, evaluate)
     _reopen(state, evaluate)
     close_ended(state)
@@ -319,5 +318,6 @@ def clear(state, evaluate, stream):
         state.meta[M_ROUND] = state.meta[M_ROUNDS_MAX]
         if clear_round(state, evaluate, stream, True) > 0:
             read_marks(state, state.meta[M_ROUNDS_MAX] + 1)
+    settle_backstops(state)
     end_clearing(state, evaluate)
     return rounds

@@ -7,7 +7,7 @@ import numpy as np
 from sim.kernels.events import record_event
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import OFFSET_FUND, credit, credit_in, equity, unrealised, worth
+from sim.kernels.ledger import OFFSET_FUND, credit, credit_in, equity, transfer_in, unrealised, worth
 from sim.kernels.state import (
     CROSS,
     EV_BANKRUPT,
@@ -224,4 +224,6 @@ def settle_closed(state, account, contract):
         convert_wallets(state, account)
     cover(state, account, -1)
     if equity(state, account) <= 0:
+        for currency in range(1, state.conversion.shape[0]):  # coins too few to be worth a minor unit
+            transfer_in(state, account, state.meta[M_TRADERS] + OFFSET_FUND, currency, state.wallets[account, currency])
         close_account(state, account)

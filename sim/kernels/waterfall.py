@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.adl import deleverage, is_flat
+from sim.kernels.index import owes
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import OFFSET_FUND, equity, position_equity
 from sim.kernels.orders import cancel_all
@@ -154,6 +155,8 @@ def settle_backstops(state):
     vault = state.waterfall[W_VAULT]
     if vault >= 0 and state.accounts[vault].status != CLOSED:
         sweep_pockets(state, vault)
+        if state.accounts[vault].positions == 0 and owes(state, vault):
+            convert_wallets(state, vault)
         if equity(state, vault) < 0:
             _fail_vault(state, vault)
     fund = state.meta[M_TRADERS] + OFFSET_FUND
