@@ -195,9 +195,14 @@ def resolve(state, account, contract, last_resort, evaluate):
     """
     if not in_breach(state, account, contract, evaluate):
         return np.int64(0)
+    if all_halted(state, account, contract):
+        # a call goes out and its grace runs; what falls due is done when trading resumes
+        if not last_resort and state.accounts[account].status == OPEN and equity(state, account) > 0:
+            call_or_wait(state, account, evaluate)
+        return np.int64(0)
     if state.accounts[account].status != LIQUIDATING and (last_resort or call_or_wait(state, account, evaluate) != 0):
         return np.int64(0)
-    if all_halted(state, account, contract) or (last_resort and held_back(state, account, contract)):
+    if last_resort and held_back(state, account, contract):
         return np.int64(0)
     return liquidate(state, account, contract, last_resort, evaluate)
 
