@@ -30,9 +30,20 @@ CASES = {
     "liquidators": ("liquidators", {"count": 20, "period": 2}, liquidators.decide, 1),
     "liquidators-costs": (
         "liquidators",
-        {"count": 20, "period": 2, "latency_steps": 1, "latency_most": 5, "gas_lots": 0.01, "fee_share": 0.3,
-         "fee_most_lots": 0.2, "least_profit_lots": 0.001, "stop_loss": 0.5, "unwind": "patient"},
-        liquidators.decide, 1,
+        {
+            "count": 20,
+            "period": 2,
+            "latency_steps": 1,
+            "latency_most": 5,
+            "gas_lots": 0.01,
+            "fee_share": 0.3,
+            "fee_most_lots": 0.2,
+            "least_profit_lots": 0.001,
+            "stop_loss": 0.5,
+            "unwind": "patient",
+        },
+        liquidators.decide,
+        1,
     ),
 }
 
