@@ -1,7 +1,7 @@
 """Dutch auctions: prices by time, resets, keepers, shares of an account. By examples worked by hand.
 
-Account 0 is long 10 lots at 100; a lot is worth 10 a tick. At a mark of 94 the maintenance is 588 (1/16 of 9400). A step
-is a minute.
+Account 0 is long 10 lots at 100; a lot is worth 10 a tick. At a mark of 94 the maintenance is 588 (1/16 of 9400). A
+step is a minute.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def test_takers_take_a_part_and_the_auction_ends_above_maintenance(fee: int) -> 
 
 
 def test_with_a_target_no_more_is_sold_than_restores_it() -> None:
-    """Mark 95: E = 500, M = 594; at 112.8 x .95 ** 4 = 91.88 a lot costs 31.2: x = (594 - 500) / (594 - 312) -> 4 lots."""
+    """Mark 95: E = 500, M = 594; at 112.8 x .95 ** 4 = 91.88 a lot costs 31.2: x = 94 / (594 - 312), 4 lots."""
     exchange = default(replace(CLIP, size="target", target_ratio=1.0))
     exchange.clear()
     exchange.state.meta[s.M_STEP] += 8
@@ -328,7 +328,7 @@ def test_cash_of_earlier_bids_is_not_for_sale() -> None:
 
 
 def test_the_bidder_pays_the_fee_on_top_to_the_fund() -> None:
-    """d = .7 after 15 min: cash 279, gain 121, fee 10 % of the cash = 28; f = 276.2 / (276.2 + 279) = .4975 -> 5 lots."""
+    """d = .7 after 15 min: cash 279, gain 121, fee 28 (10 % of the cash); f = 276.2 / 555.2 = .4975, 5 lots."""
     exchange = default(replace(SHARE, auction_fee=0.1))
     exchange.clear()
     wait(exchange, 14)

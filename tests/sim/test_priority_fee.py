@@ -34,7 +34,7 @@ def ordered(sent: list[tuple[int, int]], ordering: int, seed: int = 7) -> list[t
 
 @given(sent=SENT, seed=st.integers(0, 50))
 def test_the_order_is_that_of_running_minima_then_of_the_keys(sent: list[tuple[int, int]], seed: int) -> None:
-    """Against plain Python: sort slots by (running minimum, key), then each account's messages fill its slots in turn."""
+    """Against plain Python: slots by (running minimum, key), each account's messages fill its own in turn."""
     least: dict[int, list[int]] = {}
     for account, fee in sent:
         mine = least.setdefault(account, [])
