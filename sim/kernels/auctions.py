@@ -151,7 +151,7 @@ def _restores(state, account, contract, evaluate):
     here = notional_of(state, k, whole)
     fee = mul_rate(here, state.contracts[k].fee_liquidation)
     required = evaluate(state, account, contract, MAINTENANCE)
-    gross = max(gross_value(state, account, contract), np.int64(1))
+    gross = gross_value(state, account, contract)
     target = mul_rate(required, state.policy[LP_TARGET_RATIO])
     missing = target - own_equity(state, account, contract)
     freed = mul_div_floor(target, here, gross) - loss - fee

@@ -44,6 +44,7 @@ from sim.kernels.schedule import FLAT, S_KIND
 from sim.kernels.state import (
     EV_AUCTION,
     INITIAL,
+    ISOLATED,
     LP_AUCTION_BUFFER,
     LP_AUCTION_FAST,
     LP_AUCTION_FAST_END,
@@ -53,6 +54,7 @@ from sim.kernels.state import (
     LP_AUCTION_START,
     M_BIDS,
     M_CONTRACTS,
+    M_LAYOUT,
     M_STEP,
     MAINTENANCE,
     OF_POSITION,
@@ -77,12 +79,12 @@ def discount_factor(state, elapsed):
 
 @kernel()
 def gross_value(state, account, contract):
-    """Value at mark of what is on sale, account currency."""
+    """Value at mark of what is on sale, account currency, at least one."""
     total = np.int64(0)
     for k in range(state.meta[M_CONTRACTS]):
         if contract < 0 or k == contract:
             total += notional_of(state, k, abs(state.positions[account, k].lots))
-    return total
+    return max(total, np.int64(1))
 
 
 @kernel(TERMS)
@@ -296,8 +298,9 @@ def _race(state, account, contract, row, lead, unused, evaluate):
         state.bids[i].racing = HAD_ITS_TURN
         part = _move(state, account, contract, bidder, fraction, gain, fee, gross)
         pay_costs(state, bidder, costs)
-        bought = mul_div_floor(cash, gross - gross_value(state, account, contract), gross)
-        state.auctions[row].paid += bought
+        bought = mul_div_floor(cash, max(gross - gross_value(state, account, contract), np.int64(0)), gross)
+        if state.meta[M_LAYOUT] != ISOLATED:  # a pocket passes on to the wallet what its closed part leaves
+            state.auctions[row].paid += bought
         record_event(state, EV_AUCTION, contract, account, BID, part, bought, bidder)
         moved += part
     end_race(state, moved > 0)
