@@ -395,6 +395,7 @@ def summary(study: Policies, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any
     )
 
 
+_PAID = ("pnl", "against_off", "liquidated")
 _KEPT = ("regime", "seed", "arm", "measures", "results_hash")
 
 
@@ -478,8 +479,6 @@ def _number(value: float | None) -> float:
 def _paid(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, np.ndarray]]:
     """Incidence as an array over seeds per population and quantity."""
     return {
-        population: {
-            quantity: np.array([_number(r["incidence"][population][quantity]) for r in runs]) for quantity in by
-        }
-        for population, by in (runs[0]["incidence"] if runs else {}).items()
+        population: {name: np.array([_number(r["incidence"][population][name]) for r in runs]) for name in _PAID}
+        for population in (runs[0]["incidence"] if runs else ())
     }
