@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.cascade_tree import within
 from experiments.drawing.canvas import FigureFile, canvas, envelope, finish, from_zero, look
 from experiments.drawing.cascade import cascade_figure
 from experiments.drawing.forest import forest_figure
@@ -372,6 +373,13 @@ def calls_figure(folder: Path, shown: Shown) -> FigureFile:
         return finish(figure, folder, "calls-and-fund", _sentence(shown.where, title), f"{alt}.", caption)
 
 
+def _measured(causes: pd.DataFrame, result: Mapping[str, Any], regime: str, seed: int | None) -> pd.DataFrame:
+    """The liquidations of the window over which the run was measured."""
+    entries = [result, *(r for r in result.get("runs") or [] if r.get("regime") == regime and r.get("seed") == seed)]
+    windows = [entry["cascade"]["window"] for entry in entries if entry.get("cascade")]
+    return within(causes, *windows[0]) if windows else causes
+
+
 def figures(
     folder: Path,
     result: Mapping[str, Any],
@@ -412,6 +420,6 @@ def figures(
         made += [rates_figure(folder, shown), leverage_figure(folder, shown), calls_figure(folder, shown)]
         if causes and baseline in causes:
             named = ", ".join(part for part in (baseline if len(tables) > 1 else "", shown.where) if part)
-            drawn = cascade_figure(folder, causes[baseline], styles[baseline], named)
+            drawn = cascade_figure(folder, _measured(causes[baseline], result, baseline, seed), styles[baseline], named)
             made += [] if drawn is None else [drawn]
     return made

@@ -78,7 +78,7 @@ def cascade_figure(folder: Path, causes: pd.DataFrame, style: RegimeStyle, where
         )
         if drawn < len(largest):
             caption += f" The first {drawn} of {len(largest)} are drawn."
-        caption += " Below right, the mean weight of each cause over all liquidations of the run."
+        caption += " Below right, the mean weight of each cause over all liquidations of the measuring window."
         return finish(figure, folder, "cascade", f"{title} ({where})" if where else title, alt, caption)
 
 

@@ -101,7 +101,7 @@ def test_a_run_without_liquidations_has_nothing_to_tell(tmp_path: Path) -> None:
     assert len(table) == 0
     measured = cascade_tree.cascade_measures(table)
     assert measured["cascades"] == 0 and np.isnan(measured["branching_ratio"])
-    summary = cascade_tree.cascade_summary(table)
+    summary = cascade_tree.cascade_summary(table, 0, 10)
     assert summary["branching_ratio"]["ratio"] is None and summary["largest"] == []
     assert cascade_figure(tmp_path, table, regime_styles(["static"])["static"]) is None
     assert cascade_tree.cascade_graph(market_of(book)).number_of_nodes() == 0

@@ -6,6 +6,7 @@ breach below 96, with 1500 below 90.67, with 1400 below 91.73. Bids stand in ste
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,29 @@ def test_one_sale_and_two_generations(chain: Recorded) -> None:
     # at 95: 1000 - 594; at 90: 500 - 563
     assert (found.rows["shortfall"][b], found.headroom[b]) == (63, 406)
     assert (found.rows["lots"] == 10).all() and list(found.rows["notional"]) == [9500, 9000, 9000]
+
+
+def test_the_worked_example_of_the_docs(chain: Recorded, project_root: Path) -> None:
+    page = (project_root / "docs" / "cascade-record.md").read_text(encoding="utf-8")
+    found = chain.causes()
+    a, b, c = (int(np.flatnonzero(found.rows["account"] == account)[0]) for account in (2, 3, 4))
+    rows, readings = found.rows, chain.state.readings
+
+    def line(name: str, *cells: object) -> str:
+        return f"| {name} | " + " | ".join(str(cell) for cell in cells) + " |"
+
+    def mark(place: int, when: str) -> int:
+        return int(readings["mark"][rows[when][place]]) // s.SUBTICKS
+
+    assert line("last safe at a mark of", mark(a, "safe"), mark(b, "safe")) in page
+    assert line("found at a mark of", mark(a, "reading"), mark(b, "reading")) in page
+    assert line("headroom", f"1000 - 625 = {found.headroom[a]:.0f}", f"1000 - 594 = {found.headroom[b]:.0f}") in page
+    short = rows["shortfall"]
+    assert line("shortfall", f"594 - 500 = {short[a]}", f"563 - 500 = {short[b]}") in page
+    assert line("price part", found.price[a], found.price[b]) in page
+    assert line("generation", found.generation[a], found.generation[b]) in page
+    assert f"with {found.headroom[c]:.0f} of headroom it falls short by {short[c]}" in page
+    assert found.weights[:, 0].mean() == pytest.approx(2 / 3)
 
 
 def test_two_parents_share_by_how_far_they_moved_the_mark() -> None:
