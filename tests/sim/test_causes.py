@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sim import invariants
 from sim.causes import CLASSES, Causes
@@ -340,3 +342,41 @@ def test_off_means_off(chain: Recorded) -> None:
         assert chain.meta(which) > 0
     assert (silent.state.accounts["traded"] == -1).all()
     assert len(Causes(silent.state)) == 0
+
+
+def rounded_up(x: int, rate: int) -> int:
+    return -(-x * rate // s.RATE_ONE)
+
+
+@given(
+    st.lists(st.integers(650, 3000), min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(1, 12), st.integers(70, 99)), min_size=1, max_size=8),
+    st.lists(st.tuples(st.integers(1, 8), st.booleans(), st.booleans()), min_size=1, max_size=4),
+    st.sampled_from([s.MARK_LAST, s.MARK_MID, s.MARK_EMA]),
+    st.integers(0, 2),
+)
+def test_any_cascade_is_consistent_and_its_price_parts_are_recomputed(
+    cash: list[int], levels: list[tuple[int, int]], sales: list[tuple[int, bool, bool]], mark: int, grace: int
+) -> None:
+    exchange = Recorded(*cash, mark=mark, grace=grace, rounds=4)
+    exchange.bids(*levels, (500, 60))
+    exchange.rest(SELLER, s.SELL, 50, 101)
+    for lots, refill, dearer in sales:
+        exchange.sell(lots, s.CAUSE_SCRIPT if dearer else s.CAUSE_NONE)
+        exchange.read()
+        exchange.next_step()
+        if refill:
+            exchange.bids((lots, 90))
+        if dearer:
+            rate = s.RATE_ONE // 8
+            exchange.state.rate_maintenance[int(ledger.maintenance_row(exchange.state)), 0] = rate
+            exchange.state.model_rates[0, 0, 1] = rate
+    found = exchange.causes()
+    assert len(found) == exchange.meta(s.M_LIQUIDATIONS)
+    readings = exchange.state.readings
+    for row in found.rows:
+        then, now = readings[row["safe"]], readings[row["reading"]]
+        values = [int(row["lots"]) * int(reading["mark"]) * 10 // 16 for reading in (then, now)]
+        required = [rounded_up(value, int(now["rate"])) for value in values]
+        assert row["price"] == (values[0] - required[0]) - (values[1] - required[1])
+        assert row["margin"] == required[0] - rounded_up(values[0], int(then["rate"]))
