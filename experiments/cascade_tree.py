@@ -133,11 +133,24 @@ def cascade_measures(causes: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def cascade_summary(causes: pd.DataFrame) -> dict[str, Any]:
-    """What a summary file says of the cascades of one run: counts, branching ratio with interval, shares of causes."""
+def within(causes: pd.DataFrame, start: int, end: int) -> pd.DataFrame:
+    """The liquidations of a measuring window: of the steps after ``start``, up to ``end``."""
+    return causes[(causes["step"] > start) & (causes["step"] <= end)]
+
+
+def cascade_summary(causes: pd.DataFrame, start: int, end: int) -> dict[str, Any]:
+    """What a summary file says of the cascades of one run: counts, branching ratio with interval, shares of causes.
+
+    Args:
+        causes: table of liquidations.
+        start: step at whose end the measuring window begins.
+        end: its last step.
+    """
+    causes = within(causes, start, end)
     cascades = cascades_table(causes)
     delays = causes.loc[causes["parent"] >= 0, "delay_s"]
     return {
+        "window": [start, end],
         "liquidations": len(causes),
         "cascades": len(cascades),
         "branching_ratio": branching_ratio(cascades),

@@ -97,6 +97,7 @@ def write_report(
     result: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
     events: Mapping[str, pd.DataFrame] | None = None,
+    causes: Mapping[str, pd.DataFrame] | None = None,
 ) -> Path:
     """Write figures and the report of a comparison.
 
@@ -108,6 +109,7 @@ def write_report(
             ``event_step``, ``shown_seed``, ``dates``, ``money``, ``command``, ``complete``.
         tables: Regime -> rows of ``steps.parquet`` of the one seed shown in figures over time.
         events: Regime -> rows of ``events.parquet`` of that seed.
+        causes: Regime -> rows of ``causes.parquet`` of that seed, where causes were recorded.
 
     Returns:
         Path of the page.
@@ -115,7 +117,7 @@ def write_report(
     regimes = list(result["regimes"])
     styles = regime_styles(regimes)
     scales = measure_scales(result)
-    drawn = figures(folder / "figures", result, tables, events)
+    drawn = figures(folder / "figures", result, tables, events, causes)
     holds, placebo = placebo_sentence(result)
     names = order(result["measures"])
     settings = result.get("statistics") or {}
@@ -145,7 +147,11 @@ def write_report(
 
 
 def write_run_report(
-    folder: Path, result: Mapping[str, Any], table: pd.DataFrame, events: pd.DataFrame | None = None
+    folder: Path,
+    result: Mapping[str, Any],
+    table: pd.DataFrame,
+    events: pd.DataFrame | None = None,
+    causes: pd.DataFrame | None = None,
 ) -> Path:
     """Write figures and the report of one run.
 
@@ -155,6 +161,7 @@ def write_run_report(
             {population: {quantity: number}} and the entries that :func:`write_report` knows.
         table: Rows of ``steps.parquet``.
         events: Rows of ``events.parquet``.
+        causes: Rows of ``causes.parquet``, where causes were recorded.
 
     Returns:
         Path of the page.
@@ -165,7 +172,8 @@ def write_run_report(
     as_means = {name: {regime: {"mean": value, "n": 1}} for name, value in measures.items()}
     view = {**result, "regimes": [regime], "seeds": [result.get("seed", 0)], "regime": regime}
     scales = measure_scales({"measures": as_means, "money": result.get("money")})
-    drawn = figures(folder / "figures", view, {regime: table}, {} if events is None else {regime: events})
+    shown = ({} if rows is None else {regime: rows} for rows in (events, causes))
+    drawn = figures(folder / "figures", view, {regime: table}, *shown)
     names = order(measures)
     incidence = {regime: result.get("incidence") or {}}
     context = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import margin
 from experiments import build, engines
-from experiments.cascade_tree import cascade_measures, cascade_summary
+from experiments.cascade_tree import cascade_measures, cascade_summary, within
 from experiments.jobs import UnitResult
 from experiments.measures import Clock, Moment, incidence, moment, outcomes, owed
 from experiments.scenario import Scenario
@@ -208,9 +208,8 @@ def _record(
     cascade: dict[str, Any] = {}
     if market.record.causes:
         causes = market.causes_table()
-        causes = causes[(causes["step"] > start) & (causes["step"] <= last)]
-        found |= cascade_measures(causes)
-        cascade = {"cascade": cascade_summary(causes)}
+        found |= cascade_measures(within(causes, start, last))
+        cascade = {"cascade": cascade_summary(causes, start, last)}
     names: Sequence[str] = [spec.name for spec in scenario.populations]
     reference = found.get("open_interest_event", found["peak_open_interest"])
     unpaid = owed(market)

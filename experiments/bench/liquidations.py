@@ -87,7 +87,7 @@ class FlatBook:
                 price_band=0.9, fee_liquidation=0.0,
             )
         ]  # fmt: skip
-        bids = accounts // depth + 4 * DEPTH + 2
+        bids = 2 * accounts // depth + 500  # more than any cascade sells
         self.state: State = allocate(
             traders=accounts + 2, contracts=1, steps=2, window=1 << 16, pool=1 << 15, tape=2 * accounts
         )
