@@ -181,6 +181,25 @@ def venues(
 
 
 @app.command()
+def replicate(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which one; october-2025.")],
+    seeds: Seeds = None,
+    assignments: Assignments = None,
+    check: Check = False,
+    jobs: Jobs = "1",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set a scenario beside what was published about a real event."""
+    from experiments import commands
+
+    chosen = parse_seeds(seeds) if seeds is not None else None
+    commands.replicate(
+        name, chosen, assignments=assignments or [], check=check, jobs=_workers(jobs), out=out, as_json=as_json
+    )
+
+
+@app.command()
 def backtest(
     prices: Annotated[
         str, typer.Argument(metavar="PRICES", help="CSV or Parquet file with a date column; arch:sp500, arch:nasdaq.")

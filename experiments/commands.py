@@ -136,6 +136,34 @@ def _words(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(part.strip() for part in text.split(","))
 
 
+def replicate(
+    name: str, seeds: Sequence[int] | None, *, assignments: Sequence[str], check: bool, jobs: int, out: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """``marginlab replicate``."""
+    from experiments.replications import REPLICATIONS, october_2025
+
+    if name not in REPLICATIONS:
+        raise ConfigError.of("NAME", name, one_of(name, REPLICATIONS))
+    loaded = _load(name, assignments, ())
+    study = october_2025.Replication(loaded, tuple(seeds if seeds is not None else october_2025.SEEDS), check)
+    study.validate()
+    folder = OutputFolder(out, study.job()) if out is not None else None
+    with _progress(f"replicate {name}") as on_done:
+        result = october_2025.replicate(study, workers=jobs, folder=folder, on_done=on_done)
+    if folder is not None:
+        from experiments.drawing.october_2025 import figure
+
+        figure(result, folder.path)
+    if as_json:
+        print_json(result)
+        return
+    for line in october_2025.lines(result):
+        print(line)
+    if out is not None:
+        print(f"Results: {out}")
+
+
 def scenarios(name: str | None, *, as_json: bool) -> None:
     """``marginlab scenarios``."""
     import tomllib

@@ -126,8 +126,8 @@ class SeedOpenInterest(EventBase):
     per_bid_depth: Positive | None = Field(None, description="open interest as a multiple of bid lots within 5 %")
     r0: Positive | None = Field(None, description="R0 that per_bid_depth gives here, for `marginlab cascade`")
     long_share: Rate = Field(0.8, description="share of the lots that is long")
-    leverage_low: Annotated[Number, Field(ge=1)] = 10.0
-    leverage_high: Annotated[Number, Field(ge=1)] = 30.0
+    leverage_low: Positive = 10.0
+    leverage_high: Positive = 30.0
     entry_spread: Rate = Field(0.02, description="standard deviation of log entry price around the mark")
 
     def contradictions(self) -> list[tuple[str, object, str]]:
