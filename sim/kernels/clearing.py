@@ -279,7 +279,7 @@ def _reopen(state, evaluate):
 
 @kernel(WITH_EVALUATOR)
 def end_clearing(state, evaluate):
-    """Settle debts, reopen who is above maintenance by its liquidation or by the market."""
+    """Settle debts, and reopen the accounts whose liquidation, or the market, brought them above maintenance."""
     check_halts(state)
     _settle_debts(state, evaluate)
     _reopen(state, evaluate)

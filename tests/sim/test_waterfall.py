@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from experiments.measures import owed
 from sim import invariants, venue
 from sim.config import ClearingConfig, MarketConfig
 from sim.errors import ConfigError
-from sim.kernels import peaks, shortfall, waterfall
+from sim.kernels import ledger, peaks, shortfall, waterfall
 from sim.kernels import state as s
-from sim.statement import shares
+from sim.statement import shares, statement
 from sim.waterfall import Waterfall
 from tests.sim.exchange import FUND, SCRIPT, Exchange, contract
 
@@ -349,10 +350,39 @@ def test_bad_designs_get_one_clear_line(rule: dict[str, Any], key: str, says: st
     market: Any = SimpleNamespace(state=exchange.state, config=MarketConfig(steps=8), contract_table=exchange.table)
     with pytest.raises(ConfigError) as error:
         venue.put(market, ClearingConfig(waterfall=Waterfall(**rule)))
-    (problem,) = error.value.problems
+    problem = error.value.problems[0]
     assert problem.key == f"clearing.waterfall.{key}"
     assert says in problem.allowed
     assert "\n" not in str(error.value)
+
+
+# -- the statement -----------------------------------------------------------------------------------------------------
+
+
+def test_the_statement_pays_every_claim_the_same_part() -> None:
+    """Claims of 3000, 1000 and 1 against a debt of the fund of 1001: cumulative floors of it."""
+    exchange = Exchange(5)
+    for account, cash in enumerate((3000, 1000, 0, 1)):
+        exchange.deposit(account, cash)
+    ledger.transfer(exchange.state, exchange.special(FUND), 4, 1001)
+    ledger.transfer(exchange.state, 4, 0, 1001)
+    market: Any = SimpleNamespace(state=exchange.state, populations=[SimpleNamespace(name="all")])
+    exchange.state.accounts["population"][:5] = 0
+    table = statement(market)
+    assert table["account"].tolist() == [0, 1, 3]
+    assert table["claim"].tolist() == [4001, 1000, 1]
+    assert table["owed"].tolist() == [1001 * 4001 // 5002, 1001 * 5001 // 5002 - 1001 * 4001 // 5002, 1]
+    assert table["owed"].sum() == 1001
+    assert table["paid"].sum() == int(exchange.state.net_deposits[0])
+    market.statement = lambda: table
+    assert owed(market) is None
+    exchange.state.meta[s.M_UNCOVERED] = 1001
+    found = owed(market)
+    assert found == {
+        "uncovered": 1001,
+        "missing": 1001,
+        "populations": {"all": {"claim": 5002, "paid": 4001, "owed": 1001}},
+    }
 
 
 def test_shares_are_exact() -> None:
