@@ -12,8 +12,11 @@ from sim.config import FORCED_LIMITS, MARK_RULES, ClearingConfig
 from sim.contracts import rate_to_units
 from sim.errors import ConfigError
 from sim.kernels import state as s
-from sim.liquidation import AUCTIONS, OUTLETS, SIZES
-from sim.waterfall import ADL_PRICES, LAST_RESORTS, LAYERS, RANKINGS, TRIGGERS
+from sim.kernels.index import touch
+from sim.liquidation import AUCTIONS, OUTLETS, SIZES, actions_per_step, flow_cap, policy_problems
+from sim.waterfall import ADL_PRICES, LAYERS, RANKINGS, TRIGGERS, waterfall_problems
+
+_LONGEST = 1 << 30  # steps; a wait is kept in 32 bits
 
 if TYPE_CHECKING:
     from sim.breakers import Breakers
@@ -56,8 +59,15 @@ def put_marking(market: Market, clearing: ClearingConfig) -> None:
 
 
 def put_policy(market: Market, clearing: ClearingConfig) -> None:
-    """The liquidation policy. Mutates ``policy`` and ``flow``."""
+    """The liquidation policy. Mutates ``policy`` and ``flow``.
+
+    Raises:
+        ConfigError: a parameter makes no sense, or not with these steps.
+    """
     rule, cells = clearing.policy, market.state.policy
+    problems = policy_problems(rule, market.config.dt_seconds, clearing.forced_limit, clearing.waterfall.layers)
+    if problems:
+        raise ConfigError(problems)
     cells[:] = 0
     cells[s.LP_SIZE] = SIZES[rule.size]
     cells[s.LP_OUTLET] = OUTLETS[rule.outlet]
@@ -74,7 +84,6 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
         (s.LP_BACKSTOP_RATIO, rule.backstop_ratio),
         (s.LP_BANKRUPTCY_ADJUSTMENT, rule.bankruptcy_adjustment),
         (s.LP_SPREAD_TO_MAINTENANCE, rule.spread_to_maintenance),
-        (s.LP_FLOW, rule.flow_lots_per_second * market.config.dt_seconds),
         (s.LP_AUCTION_START, rule.auction_start),
         (s.LP_AUCTION_CUT, rule.auction_cut),
         (s.LP_AUCTION_CUSP, rule.auction_cusp),
@@ -85,7 +94,6 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
     ):
         cells[cell] = rate_to_units(fraction)
     for cell, seconds in (
-        (s.LP_COOLDOWN, rule.cooldown_seconds),
         (s.LP_AUCTION_STEP, rule.auction_step_seconds),
         (s.LP_AUCTION_TAIL, rule.auction_tail_seconds),
         (s.LP_AUCTION_FAST, rule.auction_fast_seconds),
@@ -93,6 +101,10 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
         (s.LP_AUCTION_INSOLVENT, rule.auction_insolvent_seconds),
     ):
         cells[cell] = _steps(market, seconds)
+    cells[s.LP_ACTIONS] = actions = actions_per_step(rule.cooldown_seconds, market.config.dt_seconds)
+    cells[s.LP_COOLDOWN] = 1 if actions > 1 else min(_steps(market, rule.cooldown_seconds), _LONGEST)
+    cells[s.LP_FLOW], cells[s.LP_FLOW_WINDOW] = flow_cap(rule, market.config.dt_seconds)
+    market.state.flow[:] = 0
     cells[s.LP_STEP_ABOVE] = _minor(market, rule.step_above)
     cells[s.LP_AUCTION_TIP] = _minor(market, rule.auction_tip)
     cells[s.LP_HEDGE_FIRST] = rule.hedge_first
@@ -100,11 +112,16 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
 
 
 def put_waterfall(market: Market, clearing: ClearingConfig) -> None:
-    """The default waterfall. Mutates ``waterfall``."""
-    rule, cells = clearing.waterfall, market.state.waterfall
-    if not rule.layers or rule.layers[-1] not in LAST_RESORTS:
-        allowed = "layers that end with a last resort: " + " or ".join(LAST_RESORTS)
-        raise ConfigError.of("clearing.waterfall.layers", list(rule.layers), allowed)
+    """The default waterfall. Mutates ``waterfall``, and who is exempt from calls: the vault.
+
+    Raises:
+        ConfigError: layers without a last resort, or a layer or trigger without what it needs.
+    """
+    rule, state = clearing.waterfall, market.state
+    cells = state.waterfall
+    problems = waterfall_problems(rule)
+    if problems:
+        raise ConfigError(problems)
     cells[s.W_LAYER : s.W_LAYER_4 + 1] = s.LAYER_NONE
     cells[s.W_LAYER : s.W_LAYER + len(rule.layers)] = [LAYERS[name] for name in rule.layers]
     cells[s.W_RANKING] = RANKINGS[rule.ranking]
@@ -112,10 +129,25 @@ def put_waterfall(market: Market, clearing: ClearingConfig) -> None:
     cells[s.W_TRIGGER] = TRIGGERS[rule.adl_trigger]
     cells[s.W_DRAWDOWN] = rate_to_units(rule.fund_drawdown)
     cells[s.W_DRAWDOWN_STEPS] = _steps(market, rule.fund_drawdown_seconds)
-    cells[s.W_VAULT] = -1
-    if rule.vault:
-        number = market.population_number(rule.vault)
-        cells[s.W_VAULT] = market.state.pop_ints[number, s.PI_FIRST]
+    _put_vault(market, rule.vault)
+
+
+def _put_vault(market: Market, name: str) -> None:
+    """Make the one account of a population the backstop vault, or none; a vault of before becomes a trader again."""
+    state, vault = market.state, -1
+    if name:
+        number = market.population_number(name)
+        if state.pop_ints[number, s.PI_COUNT] != 1:
+            raise ConfigError.of("clearing.waterfall.vault", name, "a population of one account")
+        vault = int(state.pop_ints[number, s.PI_FIRST])
+    before = int(state.waterfall[s.W_VAULT])
+    if vault == before:
+        return
+    state.waterfall[s.W_VAULT] = vault
+    for account, exempt in ((before, 0), (vault, 1)):
+        if account >= 0:
+            state.accounts["exempt"][account] = exempt
+            touch(state, account)
 
 
 def put_breakers(market: Market, clearing: ClearingConfig) -> None:

@@ -11,9 +11,10 @@ from sim.kernels.clearing import clear
 from sim.kernels.funding import expire_contracts, time_payments
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import OFFSET_FUND, OFFSET_SCRIPT
-from sim.kernels.marks import close_marks, note_marks, set_marks, set_option_indexes
+from sim.kernels.marks import close_marks, note_marks, set_option_indexes
 from sim.kernels.match import match_batch
 from sim.kernels.messages import push
+from sim.kernels.moves import open_tape, read_marks
 from sim.kernels.record import record_step
 from sim.kernels.state import (
     ADVANCE,
@@ -30,6 +31,8 @@ from sim.kernels.state import (
     M_POPULATIONS,
     M_PUBLISHED,
     M_PUBLISHERS,
+    M_READINGS,
+    M_RECORD_CAUSES,
     M_RECORD_EVERY,
     M_RECORD_TRADES,
     M_RISK_SLOTS,
@@ -71,6 +74,8 @@ def no_publication(state, slot):
 def begin(state):
     """Phase 1, world: a new step, the index, expiring orders, funding and settlement. Mutates books and ledger."""
     meta = state.meta
+    if meta[M_RECORD_CAUSES] != 0 and meta[M_READINGS] == 0:
+        open_tape(state)
     meta[M_STEP] += 1
     step = meta[M_STEP]
     meta[M_BIDS] = 0
@@ -142,7 +147,7 @@ def announce(state):
 @kernel()
 def before_publish(state):
     """Phases 5 and 6 up to the model: marks, their ring, halts, the step of publication."""
-    set_marks(state)
+    read_marks(state, -1)
     note_marks(state)
     check_halts(state)
     state.meta[M_PUBLISHED] = state.meta[M_STEP]
