@@ -18,9 +18,17 @@ from experiments.events import (
     SwapCollateral,
     step_of,
 )
-from experiments.sections import ContractSection, MarginSection, MarketSection, MeasureSection, PopulationSpec
+from experiments.sections import (
+    ClearingSection,
+    ContractSection,
+    MarginSection,
+    MarketSection,
+    MeasureSection,
+    PopulationSpec,
+)
 from sim.errors import ConfigError, Problem
 from sim.kernels.state import SPECIAL_ACCOUNTS
+from sim.marks import problems as mark_problems
 from sim.problems import did_you_mean
 from sim.world import WORLD_KINDS, HistoricalWorld, trading_days
 from sim.world import oracle as world_oracle
@@ -197,6 +205,12 @@ def regimes(
         where = f"margin.regimes.{label}"
         key = f"{where}.regime" if "regime" in params else where
         reader.add(margin_regimes.check(params.get("regime", label), rest, key, where, names))
+
+
+def marks(reader: _Reader, market: MarketSection | None, clearing: ClearingSection | None) -> None:
+    """Windows of averages fit into the past that is kept."""
+    if market is not None and clearing is not None:
+        reader.add(mark_problems(clearing, market.dt_seconds))
 
 
 def terms(reader: _Reader, market: MarketSection | None, contracts: Sequence[ContractSection]) -> bool:

@@ -221,6 +221,7 @@ class _Reader:
         steps = checks.steps(self, market, dates)
         checks.regimes(self, margin, market, contracts)
         checks.event_times(self, event_steps, steps, tables["measure"])
+        checks.marks(self, market, tables["clearing"])
         if checks.terms(self, market, contracts):
             checks.overflow(self, market, contracts, populations)
         if self.problems:
