@@ -29,6 +29,7 @@ from experiments.sections import (
 from sim.errors import ConfigError, Problem
 from sim.kernels.state import SPECIAL_ACCOUNTS
 from sim.liquidation import POLICIES, policy, policy_problems
+from sim.marks import problems as mark_problems
 from sim.problems import did_you_mean
 from sim.waterfall import Waterfall, waterfall_problems
 from sim.world import WORLD_KINDS, HistoricalWorld, trading_days
@@ -224,6 +225,12 @@ def clearing(reader: _Reader, section: ClearingSection | None, market: MarketSec
         dt = market.dt_seconds if market is not None else 1.0
         found += policy_problems(rule, dt, section.forced_limit, waterfall.layers)
     reader.add(found)
+
+
+def marks(reader: _Reader, market: MarketSection | None, clearing: ClearingSection | None) -> None:
+    """Windows of averages fit into the past that is kept."""
+    if market is not None and clearing is not None:
+        reader.add(mark_problems(clearing, market.dt_seconds))
 
 
 def terms(reader: _Reader, market: MarketSection | None, contracts: Sequence[ContractSection]) -> bool:

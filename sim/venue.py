@@ -14,7 +14,7 @@ from sim.errors import ConfigError
 from sim.kernels import state as s
 from sim.kernels.index import touch
 from sim.liquidation import AUCTIONS, OUTLETS, SIZES, actions_per_step, flow_cap, policy_problems
-from sim.marks import COLLATERAL_PRICES
+from sim.marks import COLLATERAL_PRICES, problems
 from sim.waterfall import ADL_PRICES, LAYERS, RANKINGS, TRIGGERS, waterfall_problems
 
 _LONGEST = 1 << 30  # steps; a wait is kept in 32 bits
@@ -60,17 +60,17 @@ def put_marking(market: Market, clearing: ClearingConfig) -> None:
         ConfigError: a window is longer than the past that is kept, or limits that no mark can keep.
     """
     rule, cells, dt = clearing.marking, market.state.marking, market.config.dt_seconds
+    history = int(market.state.meta[s.M_HISTORY])
+    found = problems(clearing, dt, history)
+    if found:
+        raise ConfigError(found)
     half_life = clearing.mark_ema_half_life_seconds / dt
     market.state.contracts["ema_alpha"] = 1.0 - 2.0 ** (-1.0 / half_life)
-    most = int(market.state.meta[s.M_HISTORY]) - 1
-    for cell, key, seconds, rules in (
-        (s.MK_WINDOW, "mark_window_seconds", clearing.mark_window_seconds, ("twap",)),
-        (s.MK_BASIS_WINDOW, "marking.basis_window_seconds", rule.basis_window_seconds, ("index_median",)),
+    for cell, seconds in (
+        (s.MK_WINDOW, clearing.mark_window_seconds),
+        (s.MK_BASIS_WINDOW, rule.basis_window_seconds),
     ):
-        steps = _steps(market, seconds)
-        if steps > most and clearing.mark in rules:
-            raise ConfigError.of(f"clearing.{key}", seconds, f"at most {most * dt:g}, {most} steps of {dt:g} seconds")
-        cells[:, cell] = min(steps, most)
+        cells[:, cell] = min(_steps(market, seconds), history - 1)
     for cell, seconds in (
         (s.MK_PREMIUM_RATE, rule.premium_seconds),
         (s.MK_TRADE_RATE, rule.trade_seconds),
@@ -79,9 +79,6 @@ def put_marking(market: Market, clearing: ClearingConfig) -> None:
         cells[:, cell] = dt / seconds
     cells[:, s.MK_LIMIT_LOW] = 1.0 + rule.index_premium - rule.index_limit
     cells[:, s.MK_LIMIT_HIGH] = 1.0 + rule.index_premium + rule.index_limit
-    if cells[0, s.MK_LIMIT_LOW] <= 0.0:
-        allowed = f"less than {1 + rule.index_premium:g}, so that the lowest mark is above zero"
-        raise ConfigError.of("clearing.marking.index_limit", rule.index_limit, allowed)
     cells[:, s.MK_COLLATERAL_INDEX] = COLLATERAL_PRICES.index(rule.collateral)
 
 

@@ -155,6 +155,9 @@ def test_events_that_name_what_is_not_there_are_refused(page: str, event: dict[s
         ({"clearing": {"marking": {"speed": 1}}}, "clearing.marking.speed"),
         ({"clearing": {"mark": "medain"}}, "clearing.mark"),
         ({"clearing": {"mark_window_seconds": 0}}, "clearing.mark_window_seconds"),
+        ({"clearing": {"mark": "twap", "mark_window_seconds": 1e6}}, "clearing.mark_window_seconds"),
+        ({"clearing": {"mark": "deribit", "marking": {"index_limit": 1, "index_premium": -0.5}}},
+         "clearing.marking.index_limit"),
     ],
 )  # fmt: skip
 def test_bad_marks_and_oracles_get_one_line(page: str, table_: dict[str, Any], key: str) -> None:
