@@ -398,7 +398,7 @@ AUCTION = np.dtype(
     ],
     align=True,
 )
-# The tape of what moved marks: one row per forced order, and per reading and contract one for each other cause
+# The tape of what moved marks, in order of time: a row per forced order; of other causes, one per run of moves
 MOVE = np.dtype(
     [
         ("reading", "i4"),  # the reading of marks in which the move first shows
@@ -669,8 +669,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("moves", MOVE, 1),
     ("readings", READING, 1),
     ("causes", CAUSE, 1),
-    # [C, causes + 1, 3]: last, mid, lots since the last reading by cause; the last row: last and mid as noted last
-    ("move_sums", np.int64, 3),
+    ("noted", np.int64, 2),  # [C, 4]: last, mid and index as the tape of moves noted them last; the newest move
 )
 
 # Which requirement is asked for

@@ -21,7 +21,6 @@ from sim.kernels.layout import (
     ADDON_MEMORY,
     ADDON_PARAMS,
     BREAKER_CELLS,
-    CAUSE_NAMES,
     FEATURE_COLUMNS,
     FIELD_NAMES,
     FIELDS,
@@ -455,7 +454,7 @@ def allocate(
         "moves": (16,),
         "readings": (16,),
         "causes": (16,),
-        "move_sums": (contracts, len(CAUSE_NAMES) + 1, 3),
+        "noted": (contracts, 4),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
     orders = arrays["orders"]
