@@ -176,7 +176,7 @@ def test_a_recovery_undoes_the_newest_fall() -> None:
 
 
 def test_order_in_time_is_kept_within_a_step() -> None:
-    """Orders to 97, a script to 92, a recovery to 94, all in one step: three ticks each of orders and script are left."""
+    """Orders to 97, a script to 92, a recovery to 94, all in one step: three ticks of each are left."""
     exchange = Recorded(1000)
     exchange.bids((1, 97), (1, 92), (40, 90))
     exchange.sell(1)
