@@ -475,7 +475,7 @@ AUCTION = np.dtype(
     ],
     align=True,
 )
-# The tape of what moved marks: one row per forced order, and per reading and contract one for each other cause
+# The tape of what moved marks, in order of time: a row per forced order; of other causes, one per run of moves
 MOVE = np.dtype(
     [
         ("reading", "i4"),  # the reading of marks in which the move first shows
@@ -758,8 +758,6 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("moves", MOVE, 1),
     ("readings", READING, 1),
     ("causes", CAUSE, 1),
-    # [C, causes + 1, 3]: last, mid, lots since the last reading by cause; the last row: last and mid as noted last
-    ("move_sums", np.int64, 3),
     # Marks and oracles (sim/kernels/mark_rules.py, sim/kernels/oracle.py)
     ("price_history", np.int64, 3),  # [ring, C, 2]: mid and index by step, sub-ticks
     ("oracle", np.float64, 2),  # [C, ORACLE_CELLS] OR_*
@@ -767,6 +765,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("adl_heaps", RANKED, 3),  # [C, 2, traders]: longs, shorts that auto-deleveraging may close; one until it is needed
     ("adl_state", np.int64, 3),  # [C, 2, 5]: of which step, round, mark and ranking that is, and how many they are
     ("fund_peaks", np.int64, 2),  # [rows, 2]: steps and falling equities of the fund in the window, a ring
+    ("noted", np.int64, 2),  # [C, 4]: last, mid and index as the tape of moves noted them last; the newest move
 )
 
 # Which requirement is asked for

@@ -21,7 +21,6 @@ from sim.kernels.layout import (
     ADDON_MEMORY,
     ADDON_PARAMS,
     BREAKER_CELLS,
-    CAUSE_NAMES,
     FEATURE_COLUMNS,
     FIELD_NAMES,
     FIELDS,
@@ -472,13 +471,13 @@ def allocate(
         "moves": (16,),
         "readings": (16,),
         "causes": (16,),
-        "move_sums": (contracts, len(CAUSE_NAMES) + 1, 3),
         "price_history": (history, contracts, 2),
         "oracle": (contracts, ORACLE_CELLS),
         "oracle_path": (steps + 1 if oracle_columns else 1, contracts, max(oracle_columns, 1)),
         "adl_heaps": (contracts, 2, 1),
         "adl_state": (contracts, 2, 5),
         "fund_peaks": (16, 2),
+        "noted": (contracts, 4),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
     orders = arrays["orders"]

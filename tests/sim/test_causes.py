@@ -175,6 +175,29 @@ def test_a_recovery_undoes_the_newest_fall() -> None:
     assert CLASSES[found.trigger[0]] == "script"  # in breach below 96
 
 
+def test_order_in_time_is_kept_within_a_step() -> None:
+    """Orders to 97, a script to 92, a recovery to 94, all in one step: three ticks of each are left."""
+    exchange = Recorded(1000)
+    exchange.bids((1, 97), (1, 92), (40, 90))
+    exchange.sell(1)
+    exchange.sell(1, s.CAUSE_SCRIPT, 5)
+    exchange.rest(BIDDER, s.SELL, 1, 94)
+    book.submit(exchange.state, 0, s.BUY, 94, 1, SELLER, s.IOC, 0, 0, 0, s.CAUSE_ADVERSARY, 0)
+    exchange.read()
+    found = exchange.causes()
+    assert weights_of(found, 0) == pytest.approx({"orders": 3 / 6, "script": 3 / 6})
+    assert CLASSES[found.trigger[0]] == "script"  # in breach below 96
+
+
+def test_moves_of_one_cause_are_one_row() -> None:
+    exchange = Recorded(1000)
+    exchange.bids((1, 99), (1, 98), (1, 97), (40, 90))
+    for cause in (s.CAUSE_NONE, s.CAUSE_NONE, s.CAUSE_SCRIPT):
+        exchange.sell(1, cause)
+    tape = exchange.state.moves[: exchange.meta(s.M_MOVES)]
+    assert [(int(m["cause"]), int(m["last"])) for m in tape if m["last"]] == [(s.CAUSE_NONE, -2), (s.CAUSE_SCRIPT, -1)]
+
+
 def test_liquidators_trading_is_told_apart() -> None:
     exchange = Recorded(1000)
     exchange.bids((1, 98), (1, 94), (40, 93))
