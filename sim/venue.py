@@ -191,7 +191,8 @@ def put_breakers(market: Market, clearing: ClearingConfig) -> None:
     cells[s.CB_STRESS_SLOPE] = rate_to_units(rule.stress_slope)
     cells[s.CB_STRESS_MOST] = rate_to_units(rule.stress_most)
     if rule.stress_slope:
-        check_stress(getattr(market, "margin", None))
+        for model in (getattr(market, "margin", None), *getattr(market, "shadows", {}).values()):
+            check_stress(model)
     if not rule.halt_move:
         market.state.breaker_state[:, s.BS_UNTIL] = 0
         market.state.meta[s.M_HALTED] = 0

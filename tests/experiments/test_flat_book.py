@@ -44,6 +44,7 @@ def test_the_flat_book_law_holds_within_two_percent(gain: float) -> None:
     assert abs(found["relative_error"]) <= found["integer_bound"] < 0.02
     assert not found["exhausted"]
     assert found["fall"] == by_definition(book)
+    assert found["branching_ratio"] == pytest.approx(gain, rel=0.02)  # forced fills brought down the share g
 
 
 @pytest.mark.parametrize("gain", [1.0, 1.2, 2.0])
@@ -108,6 +109,20 @@ def test_every_long_falls_below_maintenance_where_it_should() -> None:
             exchange.state.quotes["mark"][0] = round(mark * s.SUBTICKS)
             assert (ledger.equity(exchange.state, 1 + i) < exchange.maintenance_margin(1 + i)) == under
     exchange.close()
+
+
+def test_the_page_shows_what_the_command_gives(project_root: Path) -> None:
+    page = (project_root / "docs" / "flat-book.md").read_text(encoding="utf-8")
+    table = page.split("<!-- flat-book -->")[1].split("<!-- end -->")[0]
+    shown = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.strip().splitlines()[2:]]
+    rows = study(FlatBooks())["rows"]
+    assert shown == [
+        [
+            f"{row['gain']:g}", f"{row['predicted']:.3f}", f"{row['measured']:.3f}",
+            f"{100 * abs(row['relative_error']):.2f} %", f"{row['branching_ratio']:.3f}",
+        ]
+        for row in rows
+    ]  # fmt: skip
 
 
 def test_the_table_and_the_figure(tmp_path: Path) -> None:

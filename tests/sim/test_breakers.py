@@ -126,27 +126,28 @@ def test_what_a_halted_contract_takes_and_what_not() -> None:
 def test_a_halt_lasts_its_time_and_does_not_halt_again_by_the_same_move() -> None:
     """Stopped in step 1 for three steps: 2, 3 and 4 are lost, trading goes on in step 5 in the continuous book."""
     exchange = exchange_with(HALT, cash=RICH)
-    assert read(exchange, 94)
+    assert read(exchange, 95)
     close(exchange)
     (event,) = exchange.events(s.EV_HALT)
-    assert [int(event[name]) for name in ("contract", "a", "c")] == [0, 5, 94 * SUB]
-    assert int(event["b"]) == math.floor(-0.06 * s.RATE_ONE)
+    assert [int(event[name]) for name in ("contract", "a", "c")] == [0, 5, 95 * SUB]
+    assert int(event["b"]) == math.floor(-0.05 * s.RATE_ONE)
     for now in (2, 3, 4):
         exchange.next_step()
-        exchange.send(1, s.NEW, s.BUY, 1, 94)
+        exchange.send(1, s.NEW, s.BUY, 1, 95)
         assert exchange.batch() == [0]
-        assert read(exchange, 94), now
+        assert read(exchange, 95), now
         close(exchange)
     exchange.next_step()
-    exchange.send(1, s.NEW, s.BUY, 1, 94)
-    exchange.send(2, s.NEW, s.SELL, 1, 94)
+    exchange.send(1, s.NEW, s.BUY, 1, 95)
+    exchange.send(2, s.NEW, s.SELL, 1, 95)
     assert exchange.batch() == [1, 1]
     assert exchange.meta(s.M_FILLS) == 1
-    assert not read(exchange, 94)
+    assert not read(exchange, 95)
     assert exchange.meta(s.M_HALTED) == 0
     close(exchange)
     exchange.next_step()
-    assert read(exchange, 89)  # 5.3 % below the mark at which trading resumed
+    assert not read(exchange, 90.3125)
+    assert read(exchange, 90.25)  # 5 % below the mark at which trading resumed
 
 
 @pytest.mark.parametrize("grace", [0, 2])

@@ -16,7 +16,6 @@ from sim.config import RecordConfig
 from sim.errors import ConfigError
 from sim.interfaces import PortfolioView, Requirement, RiskParameters
 from sim.kernels import state as s
-from sim.kernels.record import depth_near
 from sim.market import Market
 from tests.sim import markets
 
@@ -203,10 +202,9 @@ def _with(market: Market, rule: Breakers) -> Any:
 
 def test_the_multiplier_is_refused_where_it_would_do_nothing() -> None:
     with pytest.raises(ConfigError, match="stress_slope"):
-        markets.market("binance_tiers" if "binance_tiers" in margin.presets() else "reg_t", breakers=STRESS)
+        markets.market("binance_tiers", breakers=STRESS)
 
 
-def test_depth_is_read_on_the_side_that_is_hit() -> None:
-    market = markets.market()
-    market.advance(80)
-    assert depth_near(market.state, 0, s.BUY) > 0
+def test_a_comparison_is_refused_before_it_runs() -> None:
+    with pytest.raises(ConfigError, match="stress_slope"):
+        markets.market(shadows=("binance_tiers",), breakers=STRESS)
