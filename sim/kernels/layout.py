@@ -181,8 +181,8 @@ ORDER_RANDOM, ORDER_PRIORITY_FEE = 0, 1
     EV_CLOSED,  # account closed
     EV_CONVERTED,  # fund takes a: minor units of currency `reason` (negative: gives them) for b: account currency
     EV_ADL,  # counterparty `reason` gives up a: lots (signed, as it held them), b: price (sub-ticks), c: value
-    # an auction opens (reason 0), is reset (1), is bid (2), closes (3); a: lots; b: price in sub-ticks, of share auctions
-    # the value or cash in minor units; c: the bidder of a share
+    # an auction opens (reason 0), is reset (1), is bid (2), closes (3); a: lots; b: price in sub-ticks, of share
+    # auctions value or cash in minor units; c: the bidder of a share
     EV_AUCTION,
     EV_HALT,  # a contract stops trading until step a; b: the move that stopped it, 2**-32, c: mark (sub-ticks)
     EV_BACKSTOP,  # the vault (reason: its account) takes a: lots (signed), b: value, c: mark (sub-ticks)
