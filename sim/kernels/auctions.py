@@ -11,6 +11,7 @@ import numpy as np
 
 from sim.kernels.auction_rows import BID, close_auction, open_row, restart
 from sim.kernels.bids import in_reach, pay_costs, race, race_key
+from sim.kernels.breakers import halted
 from sim.kernels.events import record_event
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import OFFSET_FUND, equity, in_account_currency, notional_of, transfer, value_at
@@ -184,6 +185,8 @@ def clip_auction(state, account, contract, evaluate):
         i = open_row(state, account, k, state.quotes[k].mark)
         _pay_keeper(state, account, k)
     k = np.int64(state.auctions[i].contract)
+    if halted(state, k):
+        return np.int64(0)
     if _needs_reset(state, i, 0):
         restart(state, i, state.quotes[k].mark)
         _pay_keeper(state, account, k)

@@ -36,6 +36,7 @@ from sim.kernels.bids import (
     priority_fee,
     race_key,
 )
+from sim.kernels.breakers import halted
 from sim.kernels.events import record_event
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import in_account_currency, notional_of, position_charge, size_at, value_at
@@ -242,7 +243,7 @@ def _move(state, account, contract, bidder, fraction, gain, fee, gross):
 
 
 @kernel(SHARE_RACE)
-def _race(state, account, contract, row, lead, unused, evaluate):
+def _race(state, account, contract, row, lead, evaluate):
     """Liquidators race for shares of the account; returns lots that changed hands. Mutates bids and accounts."""
     fee_rate = state.policy[LP_AUCTION_FEE]
     side = 1 if state.positions[account, lead].lots > 0 else -1
@@ -325,11 +326,14 @@ def share_auction(state, account, contract, evaluate):
     value = own - state.auctions[row].paid
     if (value > 0) != (state.auctions[row].price > 0):
         restart(state, row, value)
+    for k in range(state.meta[M_CONTRACTS]):
+        if state.positions[account, k].lots != 0 and (contract < 0 or k == contract) and halted(state, k):
+            return np.int64(0)  # every leg must move
     lead = _lead(state, account, contract)
     if lead < 0:
         close_auction(state, account)
         return np.int64(0)
-    moved = _race(state, account, contract, row, lead, np.int64(0), evaluate)
+    moved = _race(state, account, contract, row, lead, evaluate)
     if moved > 0 and (
         lots_on_sale(state, account, contract) == 0
         or own_equity(state, account, contract) >= evaluate(state, account, contract, MAINTENANCE)

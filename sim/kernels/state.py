@@ -309,7 +309,7 @@ else:
     )
     OF_POSITION = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)  # (state, account, contract)
     RACE = types.int64(STATE_TYPE, *[types.int64] * 7, REQUIREMENT_TYPE)
-    SHARE_RACE = types.int64(STATE_TYPE, *[types.int64] * 5, REQUIREMENT_TYPE)
+    SHARE_RACE = types.int64(STATE_TYPE, *[types.int64] * 4, REQUIREMENT_TYPE)
     TERMS = types.UniTuple(types.int64, 3)(STATE_TYPE, types.int64, types.int64, types.int64, REQUIREMENT_TYPE)
     WALK = types.int64(STATE_TYPE, types.int64, types.int64, types.int64)
     BEAR = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,7 +60,7 @@ def crowded(seed: int, **params: object) -> tuple[s.State, agents.columns.Popula
 
 def test_compiled_decision_equals_the_readable_one() -> None:
     seen: Counter[tuple[int, ...]] = Counter()
-    for seed in range(80):
+    for seed in range(60):
         compiled, population = crowded(seed, sides=("both", "down", "up")[seed % 3])
         plain = s.copy_of(compiled)
         population.decide(compiled, 0)
@@ -100,29 +103,37 @@ def test_parameters_are_checked() -> None:
         agents.create("adversaries", "x", {"sides": "left"}, rig.market_info())
 
 
+def hunted(seed: int, least_lots: int) -> tuple[int, int, float]:
+    """Accounts liquidated, attacks and the adversary's gain in a market whose longs stand close together."""
+    seeded = replace(
+        markets.EVENTS[0], lots=600, long_share=1.0, leverage_low=14.0, leverage_high=16.0, entry_spread=0.002
+    )  # fmt: skip
+    adversary = ("adversaries", "adversary", {
+        "capital_lots": 4000.0, "least_lots": least_lots, "threshold": 0.5, "levels": 20, "budget_lots": 800,
+        "patience": 20, "sides": "down",
+    })  # fmt: skip
+    market = markets.market(seed=seed, events=(seeded,), populations=(*markets.POPULATIONS, adversary))
+    market.advance(markets.STEPS)
+    market.check()
+    population = next(p for p in market.populations if p.name == "adversary")
+    attacks, profit = (population.column(market.state, name)[0] for name in ("attacks", "profit"))
+    assert market.state.positions["lots"][population.first, 0] == 0  # all covered: the column holds the whole gain
+    equity = ledger.equity(market.state, population.first) - market.state.deposits[population.first, 0]
+    assert equity == profit
+    return int(market.state.meta[s.M_LIQUIDATIONS]), int(attacks), float(profit)
+
+
 def test_an_adversary_raises_liquidations_and_its_profit_is_reported() -> None:
-    """Paired runs on one seed without the scripted crash: the same world, with an adversary who only looks or acts."""
-    events = markets.EVENTS[:1]
-    outcomes = {}
-    for name, least in (("idle", 10**9), ("active", 30)):
-        adversary = ("adversaries", "adversary", {
-            "capital_lots": 4000.0, "least_lots": least, "threshold": 0.5, "levels": 20, "budget_lots": 1500,
-            "push_lots": 250, "patience": 20, "sides": "down",
-        })  # fmt: skip
-        market = markets.market(events=events, populations=(*markets.POPULATIONS, adversary))
-        market.advance(markets.STEPS)
-        market.check()
-        row = market.accounts_table().query("population == 'adversary'")
-        population = next(p for p in market.populations if p.name == "adversary")
-        outcomes[name] = (
-            int(market.state.meta[s.M_LIQUIDATIONS]),
-            int(population.column(market.state, "attacks")[0]),
-            float(population.column(market.state, "profit")[0]),
-            row,
-            {int(c) for c in market.state.fills["cause"][: int(market.state.meta[s.M_FILLS])]},
-        )
-    idle, active = outcomes["idle"], outcomes["active"]
-    assert (idle[1], idle[2]) == (0, 0.0)
-    assert active[1] >= 1
-    assert active[0] > idle[0]
-    assert active[2] != 0.0
+    """Paired runs, with an adversary who never finds enough and one who does: the table of docs/liquidators.md."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "liquidators.md").read_text()
+    section = page.split("## The adversary", 1)[1]
+    rows = [[int(cell.replace(",", "")) for cell in line.strip("|").split("|")] for line in section.splitlines()
+            if re.match(r"\| \d", line)]  # fmt: skip
+    assert len(rows) == 6
+    for seed, without, with_him, gain in rows:
+        assert hunted(seed, 10**9) == (without, 0, 0.0)
+        liquidated, attacks, profit = hunted(seed, 100)
+        assert (liquidated, profit) == (with_him, gain)
+        assert attacks > 0
+    assert sum(row[2] for row in rows) > sum(row[1] for row in rows)
+    assert sum(row[2] > row[1] for row in rows) >= 5

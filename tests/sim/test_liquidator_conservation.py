@@ -22,7 +22,7 @@ POLICIES = st.builds(
     LiquidationPolicy,
     size=st.sampled_from(["full", "target"]),
     outlet=st.just("auction"),
-    auction=st.sampled_from(["clip", "share", "share", "none"]),
+    auction=st.sampled_from(["clip", "clip", "share", "share", "none"]),
     target_ratio=st.sampled_from([1.0, 1.5]),
     bonus=RATE,
     bonus_slope=RATE,
@@ -85,6 +85,8 @@ def crash(exchange: Exchange, rng: np.random.Generator) -> None:
 @settings(max_examples=60)
 @given(design=DESIGNS, seed=st.integers(0, 10**6))
 def test_races_and_auctions_conserve_everything(regime: str, contracts: int, design: dict[str, Any], seed: int) -> None:
+    if design["policy"].outlet == "liquidators" and seed % 3 == 0:
+        design = design | {"policy": replace(design["policy"], outlet="bids_then_book")}
     rng = np.random.Generator(np.random.Philox(seed))
     terms = [contract("ab"[c], tick_value=(10, 7)[c], fee_liquidation=(0.01, 0.0)[c]) for c in range(contracts)]
     exchange = Exchange(TRADERS, regime=regime, contracts=terms, **design)
