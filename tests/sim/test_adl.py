@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -147,6 +148,41 @@ def test_orders_follow_the_formulas(seed: int, ranking: str) -> None:
     # the others had nothing of their own; they come last, and only for what the solvent could not give
     assert sum(found.values()) - solvent == sum(n for a, n in found.items() if a not in before)
     invariants.check(exchange.state)
+
+
+def documented(project_root: Path) -> list[dict[str, str]]:
+    """The rows of the worked example in docs/waterfalls.md."""
+    lines = (project_root / "docs" / "waterfalls.md").read_text(encoding="utf-8").splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("| trader |"))
+    names = [cell.strip() for cell in lines[start].strip("|").split("|")]
+    rows = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append(dict(zip(names, (cell.strip() for cell in line.strip("|").split("|")), strict=True)))
+    return rows
+
+
+def test_the_worked_example_of_the_documentation(project_root: Path) -> None:
+    rows = documented(project_root)
+    assert len(rows) == 4
+    for ranking in RANKINGS:
+        exchange = market(ranking, 6)
+        exchange.deposit(0, 600)
+        exchange.deposit(5, RICH)
+        for row in rows:
+            account = int(row["trader"])
+            exchange.deposit(account, int(row["cash"]))
+            exchange.trade(5, account, int(row["lots"]), int(row["entry"]))
+        exchange.trade(0, 5, 12)
+        exchange.set_mark(90)
+        assert exchange.equity(0) == -600
+        before = sum(exchange.equity(a) for a in range(1, 5))
+        adl.deleverage(exchange.state, 0, -1)
+        assert before - sum(exchange.equity(a) for a in range(1, 5)) == 600
+        assert {int(e["b"]) for e in exchange.events(s.EV_ADL)} == {95 * s.SUBTICKS}
+        wanted = {int(row["trader"]): int(row[ranking]) for row in rows if int(row[ranking])}
+        assert given_up(exchange) == wanted, ranking
 
 
 # -- shares ------------------------------------------------------------------------------------------------------------
