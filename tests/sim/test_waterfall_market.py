@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from sim.errors import ConfigError
 from sim.kernels import state as s
 from sim.market import Market
 from sim.waterfall import Waterfall
@@ -51,3 +52,9 @@ def test_markets_deleverage_and_fork_into_other_waterfalls(ranking: str) -> None
         one.check()
     assert int(run.state.meta[s.M_ADL_LOTS]) > 0
     assert int(run.state.meta[s.M_BACKSTOP_LOTS]) == 0 < int(arm.state.meta[s.M_BACKSTOP_LOTS])
+
+
+def test_a_vault_must_be_one_account_of_the_market() -> None:
+    for name, says in (("nobody", "one of latent, noise"), ("leveraged", "a population of one account")):
+        with pytest.raises(ConfigError, match=says):
+            market(replace(RULE, vault=name))
