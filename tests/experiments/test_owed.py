@@ -46,8 +46,8 @@ def test_claims_are_summed_by_population() -> None:
 
 def test_a_run_prints_who_is_owed() -> None:
     result = {
-        "scenario": "ruin", "regime": "static", "seed": 1, "measures": {"bad_debt": 5}, "incidence": {}, "results_hash": "x",
-        "owed": owed(market(1001)),
+        "scenario": "ruin", "regime": "static", "seed": 1, "measures": {"bad_debt": 5}, "incidence": {},
+        "results_hash": "x", "owed": owed(market(1001)),
     }  # fmt: skip
     text = "\n".join(run_lines(result))
     assert "Losses exceeded everything" in text

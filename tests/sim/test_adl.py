@@ -279,6 +279,35 @@ def test_water_filling_leaves_the_least_greatest_leverage(rows: list[tuple[int, 
     assert after == least_greatest_leverage(rows, wanted)
 
 
+@given(
+    rows=st.lists(st.tuples(st.integers(1, 5), st.integers(4_000, 30_000), st.integers(-6, 6)), min_size=1, max_size=4),
+    size=st.integers(1, 20),
+)
+def test_water_filling_sees_all_positions_of_an_account(rows: list[tuple[int, int, int]], size: int) -> None:
+    """With a second contract (a lot is worth 700) leverage is gross, and only the failed contract's lots can go."""
+    exchange = market("water_filling", len(rows) + 2, contracts=[contract("a"), contract("b", tick_value=7)])
+    last, script = exchange.traders - 1, exchange.special(SCRIPT)
+    exchange.deposit(last, RICH)
+    for account, (lots, cash, other) in enumerate(rows, start=1):
+        exchange.deposit(account, cash)
+        exchange.trade(script, account, lots)
+        if other:
+            exchange.trade(*((account, script) if other > 0 else (script, account)), abs(other), c=1)
+    exchange.trade(0, script, size)
+    wanted = min(size, sum(lots for lots, _, _ in rows))
+    assert adl.deleverage(exchange.state, 0, -1) == wanted
+
+    def greatest(parts: Sequence[int]) -> Fraction:
+        return max(
+            Fraction((lots - n) * 1000 + abs(other) * 700, cash)
+            for (lots, cash, other), n in zip(rows, parts, strict=True)
+        )
+
+    ways = [parts for parts in product(*(range(row[0] + 1) for row in rows)) if sum(parts) == wanted]
+    found = [given_up(exchange).get(i, 0) for i in range(1, len(rows) + 1)]
+    assert greatest(found) == min(greatest(parts) for parts in ways)
+
+
 @given(seed=st.integers(0, 10**6))
 def test_water_filling_of_many_is_one_lot_at_a_time_from_the_most_leveraged(seed: int) -> None:
     rng = np.random.Generator(np.random.Philox(seed))

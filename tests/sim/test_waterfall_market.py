@@ -33,6 +33,11 @@ def test_a_vault_takes_over_and_unwinds() -> None:
     vault = int(run.state.waterfall[s.W_VAULT])
     assert run.populations[4].first == vault
     assert abs(int(run.state.positions["lots"][vault, 0])) < taken
+    table = run.statement()
+    assert (table["claim"] == table["paid"] + table["owed"]).all()
+    equity = run.accounts_table()["equity"]
+    assert table["claim"].sum() == equity.clip(lower=0).sum()
+    assert table["owed"].sum() == -equity.clip(upper=0).sum()
     fused = market()
     fused.advance(markets.STEPS)
     assert fused.results_hash() == run.results_hash()
