@@ -12,6 +12,7 @@ from sim.config import FORCED_LIMITS, MARK_RULES, ClearingConfig
 from sim.contracts import rate_to_units
 from sim.errors import ConfigError
 from sim.kernels import state as s
+from sim.kernels.calls import end_call
 from sim.kernels.index import touch
 from sim.liquidation import AUCTIONS, OUTLETS, SIZES, actions_per_step, flow_cap, policy_problems
 from sim.marks import COLLATERAL_PRICES, problems
@@ -160,7 +161,10 @@ def _put_vault(market: Market, name: str) -> None:
     """Make the one account of a population the backstop vault, or none; a vault of before becomes a trader again."""
     state, vault = market.state, -1
     if name:
-        number = market.population_number(name)
+        names = [population.name for population in market.populations]
+        if name not in names:
+            raise ConfigError.of("clearing.waterfall.vault", name, "one of " + ", ".join(names))
+        number = names.index(name)
         if state.pop_ints[number, s.PI_COUNT] != 1:
             raise ConfigError.of("clearing.waterfall.vault", name, "a population of one account")
         vault = int(state.pop_ints[number, s.PI_FIRST])
@@ -172,6 +176,9 @@ def _put_vault(market: Market, name: str) -> None:
         if account >= 0:
             state.accounts["exempt"][account] = exempt
             touch(state, account)
+    if vault >= 0 and state.accounts["status"][vault] in (s.CALLED, s.LIQUIDATING):
+        end_call(state, vault)  # a vault is neither called nor liquidated
+        state.accounts["status"][vault] = s.OPEN
 
 
 def put_breakers(market: Market, clearing: ClearingConfig) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -149,6 +150,41 @@ def test_orders_follow_the_formulas(seed: int, ranking: str) -> None:
     invariants.check(exchange.state)
 
 
+def documented(project_root: Path) -> list[dict[str, str]]:
+    """The rows of the worked example in docs/waterfalls.md."""
+    lines = (project_root / "docs" / "waterfalls.md").read_text(encoding="utf-8").splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("| trader |"))
+    names = [cell.strip() for cell in lines[start].strip("|").split("|")]
+    rows = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append(dict(zip(names, (cell.strip() for cell in line.strip("|").split("|")), strict=True)))
+    return rows
+
+
+def test_the_worked_example_of_the_documentation(project_root: Path) -> None:
+    rows = documented(project_root)
+    assert len(rows) == 4
+    for ranking in RANKINGS:
+        exchange = market(ranking, 6)
+        exchange.deposit(0, 600)
+        exchange.deposit(5, RICH)
+        for row in rows:
+            account = int(row["trader"])
+            exchange.deposit(account, int(row["cash"]))
+            exchange.trade(5, account, int(row["lots"]), int(row["entry"]))
+        exchange.trade(0, 5, 12)
+        exchange.set_mark(90)
+        assert exchange.equity(0) == -600
+        before = sum(exchange.equity(a) for a in range(1, 5))
+        adl.deleverage(exchange.state, 0, -1)
+        assert before - sum(exchange.equity(a) for a in range(1, 5)) == 600
+        assert {int(e["b"]) for e in exchange.events(s.EV_ADL)} == {95 * s.SUBTICKS}
+        wanted = {int(row["trader"]): int(row[ranking]) for row in rows if int(row[ranking])}
+        assert given_up(exchange) == wanted, ranking
+
+
 # -- shares ------------------------------------------------------------------------------------------------------------
 
 
@@ -241,6 +277,35 @@ def test_water_filling_leaves_the_least_greatest_leverage(rows: list[tuple[int, 
     assert sum(found.values()) == wanted
     after = max(Fraction((lots - found.get(i, 0)) * 1000, cash) for i, (lots, cash) in enumerate(rows, start=1))
     assert after == least_greatest_leverage(rows, wanted)
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(1, 5), st.integers(4_000, 30_000), st.integers(-6, 6)), min_size=1, max_size=4),
+    size=st.integers(1, 20),
+)
+def test_water_filling_sees_all_positions_of_an_account(rows: list[tuple[int, int, int]], size: int) -> None:
+    """With a second contract (a lot is worth 700) leverage is gross, and only the failed contract's lots can go."""
+    exchange = market("water_filling", len(rows) + 2, contracts=[contract("a"), contract("b", tick_value=7)])
+    last, script = exchange.traders - 1, exchange.special(SCRIPT)
+    exchange.deposit(last, RICH)
+    for account, (lots, cash, other) in enumerate(rows, start=1):
+        exchange.deposit(account, cash)
+        exchange.trade(script, account, lots)
+        if other:
+            exchange.trade(*((account, script) if other > 0 else (script, account)), abs(other), c=1)
+    exchange.trade(0, script, size)
+    wanted = min(size, sum(lots for lots, _, _ in rows))
+    assert adl.deleverage(exchange.state, 0, -1) == wanted
+
+    def greatest(parts: Sequence[int]) -> Fraction:
+        return max(
+            Fraction((lots - n) * 1000 + abs(other) * 700, cash)
+            for (lots, cash, other), n in zip(rows, parts, strict=True)
+        )
+
+    ways = [parts for parts in product(*(range(row[0] + 1) for row in rows)) if sum(parts) == wanted]
+    found = [given_up(exchange).get(i, 0) for i in range(1, len(rows) + 1)]
+    assert greatest(found) == min(greatest(parts) for parts in ways)
 
 
 @given(seed=st.integers(0, 10**6))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from sim.errors import ConfigError
 from sim.kernels import state as s
 from sim.market import Market
 from sim.waterfall import Waterfall
@@ -32,6 +33,11 @@ def test_a_vault_takes_over_and_unwinds() -> None:
     vault = int(run.state.waterfall[s.W_VAULT])
     assert run.populations[4].first == vault
     assert abs(int(run.state.positions["lots"][vault, 0])) < taken
+    table = run.statement()
+    assert (table["claim"] == table["paid"] + table["owed"]).all()
+    equity = run.accounts_table()["equity"]
+    assert table["claim"].sum() == equity.clip(lower=0).sum()
+    assert table["owed"].sum() == -equity.clip(upper=0).sum()
     fused = market()
     fused.advance(markets.STEPS)
     assert fused.results_hash() == run.results_hash()
@@ -51,3 +57,9 @@ def test_markets_deleverage_and_fork_into_other_waterfalls(ranking: str) -> None
         one.check()
     assert int(run.state.meta[s.M_ADL_LOTS]) > 0
     assert int(run.state.meta[s.M_BACKSTOP_LOTS]) == 0 < int(arm.state.meta[s.M_BACKSTOP_LOTS])
+
+
+def test_a_vault_must_be_one_account_of_the_market() -> None:
+    for name, says in (("nobody", "one of latent, noise"), ("leveraged", "a population of one account")):
+        with pytest.raises(ConfigError, match=says):
+            market(replace(RULE, vault=name))
