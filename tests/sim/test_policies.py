@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from margin import forced_limits
 from sim import invariants
-from sim.contracts import Contract
+from sim.contracts import Contract, rate_to_units
 from sim.errors import ConfigError
-from sim.kernels import clearing, limits, messages, pace
+from sim.kernels import clearing, limits, messages, pace, sizes
 from sim.kernels import state as s
+from sim.kernels.wide import mul_rate
 from sim.liquidation import (
     POLICIES,
     LiquidationPolicy,
@@ -566,3 +567,10 @@ def test_policies_are_named_and_changed() -> None:
 ])  # fmt: skip
 def test_a_last_resort_follows_where_something_may_be_left(name: str, limit: int, expected: bool) -> None:
     assert clearing.has_last_resort(Exchange(2, policy=POLICIES[name], limit=limit).state) == expected
+
+
+@given(st.integers(1, 100), st.integers(1, 10**6))
+def test_a_stated_percentage_of_lots_is_rounded_up_exactly(percent: int, lots: int) -> None:
+    """30 % of ten lots are three, although no binary fraction is .3."""
+    rate = rate_to_units(percent / 100)
+    assert mul_rate(lots, sizes.stated(rate)) == -(-lots * percent // 100)
