@@ -7,6 +7,7 @@ against a maintenance of 1/16 of 9400, 588.
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from margin import forced_limits
-from sim import invariants
+from sim import invariants, venue
+from sim.config import ClearingConfig, MarketConfig
 from sim.contracts import Contract, rate_to_units
 from sim.errors import ConfigError
 from sim.kernels import clearing, limits, messages, pace, sizes
@@ -236,6 +238,18 @@ def test_deribit_acts_sixty_times_in_a_step_of_a_minute() -> None:
     assert not pace.is_ready(exchange.state, 0, -1)
     exchange.next_step()
     assert pace.is_ready(exchange.state, 0, -1)
+
+
+def test_a_fork_to_another_policy_keeps_the_waits() -> None:
+    """Thirty seconds are half a step under one policy and one of sixty slots under another."""
+    exchange = large(dt=60.0, rounds=1)
+    exchange.clear()
+    wait = int(exchange.state.accounts["wait_until"][0])
+    assert wait == 3  # two slots a step: the second half of step 1
+    market: Any = SimpleNamespace(state=exchange.state, config=MarketConfig(steps=8), contract_table=exchange.table)
+    for name, expected in (("deribit", 90), ("full", 2)):
+        venue.put_policy(market, ClearingConfig(policy=POLICIES[name]))
+        assert int(exchange.state.accounts["wait_until"][0]) == expected
 
 
 def test_a_cooldown_starts_only_when_something_was_closed() -> None:
