@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sim.config import FORCED_LIMITS, MARK_RULES, ClearingConfig
 from sim.contracts import rate_to_units
 from sim.errors import ConfigError
@@ -84,7 +86,7 @@ def put_marking(market: Market, clearing: ClearingConfig) -> None:
 
 
 def put_policy(market: Market, clearing: ClearingConfig) -> None:
-    """The liquidation policy. Mutates ``policy`` and ``flow``.
+    """The liquidation policy. Mutates ``policy`` and ``flow``, and the waits of accounts in liquidation.
 
     Raises:
         ConfigError: a parameter makes no sense, or not with these steps.
@@ -93,6 +95,7 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
     problems = policy_problems(rule, market.config.dt_seconds, clearing.forced_limit, clearing.waterfall.layers)
     if problems:
         raise ConfigError(problems)
+    slots = max(int(cells[s.LP_ACTIONS]), 1)
     cells[:] = 0
     cells[s.LP_SIZE] = SIZES[rule.size]
     cells[s.LP_OUTLET] = OUTLETS[rule.outlet]
@@ -130,6 +133,9 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
     cells[s.LP_COOLDOWN] = 1 if actions > 1 else min(_steps(market, rule.cooldown_seconds), _LONGEST)
     cells[s.LP_FLOW], cells[s.LP_FLOW_WINDOW] = flow_cap(rule, market.config.dt_seconds)
     market.state.flow[:] = 0
+    for waiting in (market.state.accounts["wait_until"], market.state.positions["wait_until"]):
+        if actions != slots:  # who waits now waits as long under the new clock
+            waiting[:] = -(-waiting.astype(np.int64) * actions // slots)
     cells[s.LP_STEP_ABOVE] = _minor(market, rule.step_above)
     cells[s.LP_AUCTION_TIP] = _minor(market, rule.auction_tip)
     cells[s.LP_HEDGE_FIRST] = rule.hedge_first

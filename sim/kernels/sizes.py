@@ -31,6 +31,12 @@ def is_below(own, required, ratio):
 
 
 @kernel()
+def stated(fraction):
+    """A stated fraction of lots, 2**-32: one unit less, so that its own rounding adds no lot (30 % of ten is three)."""
+    return fraction if fraction >= RATE_ONE else max(fraction - 1, np.int64(1))
+
+
+@kernel()
 def _target_fraction(state, account, contract, required, own):
     """What restores the target ratio of equity to maintenance.
 
@@ -68,7 +74,7 @@ def fraction_to_close(state, account, contract, required):
     if size == SIZE_TARGET:
         return _target_fraction(state, account, contract, required, own)
     if own > mul_shift_floor(required, state.policy[LP_CLOSE_HEALTH], 32):
-        return state.policy[LP_CLOSE_FRACTION]
+        return stated(state.policy[LP_CLOSE_FRACTION])
     return np.int64(RATE_ONE)
 
 
@@ -85,5 +91,5 @@ def lots_to_close(state, account, contract, k, fraction):
         and is_first_action(state, account, contract)
         and notional_of(state, k, held) > state.policy[LP_STEP_ABOVE]
     ):
-        fraction = state.policy[LP_STEP_FRACTION]
+        fraction = stated(state.policy[LP_STEP_FRACTION])
     return min(mul_rate(held, fraction), held)
