@@ -12,8 +12,9 @@ from experiments.cli import main
 from experiments.policies_report import command_line, effect_sentences, lines, markdown, write_policies_report
 from experiments.reporting import write
 from experiments.store import OutputFolder
+from experiments.studies.arm_effects import OFF, effects
 from experiments.studies.arms import Arm, grid, parse
-from experiments.studies.policies import OFF, Policies, compare, effects, fork, span
+from experiments.studies.policies import Policies, compare, fork, span
 from experiments.vocabulary import MEASURES
 from sim.errors import ConfigError
 
