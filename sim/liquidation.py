@@ -375,6 +375,8 @@ def policy_problems(
     if (rule.outlet == "auction") != (rule.auction != "none"):
         allowed = "clip or share, with the outlet auction" if rule.outlet == "auction" else "none, but with that outlet"
         say("auction", rule.auction, allowed)
+    if rule.auction == "share" and not rule.auction_fast_end <= rule.auction_start <= 1.0:
+        say("auction_start", rule.auction_start, f"a number from auction_fast_end ({rule.auction_fast_end:g}) to 1")
     if rule.bonus > rule.bonus_most:
         say("bonus", rule.bonus, f"at most bonus_most, {rule.bonus_most:g}")
     if dt_seconds > 0:
