@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sim import invariants
+from sim.errors import ConfigError
 from sim.kernels import auctions, messages, share_auctions
 from sim.kernels import state as s
 from sim.liquidation import POLICIES
@@ -450,3 +451,9 @@ def test_higher_fees_come_first_in_a_share_auction_and_losers_pay() -> None:
     assert [exchange.lots(a) > 0 for a in (2, 3, 4)] == [False, True, False]
     assert exchange.wallet(exchange.special(FEES)) == 9 + 2 + 2
     invariants.check(exchange.state)
+
+
+@pytest.mark.parametrize("changes", [{"auction_start": 1.1}, {"auction_start": 0.6}])
+def test_a_share_starts_between_its_end_and_the_whole_value(changes: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="auction_start"):
+        Exchange(2, policy=replace(SHARE, **changes))  # type: ignore[arg-type]

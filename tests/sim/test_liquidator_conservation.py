@@ -18,6 +18,15 @@ from tests.sim.exchange import STREAMS, Exchange, contract
 
 TRADERS = 8
 RATE = st.sampled_from([0.0, 0.01, 0.1, 0.5])
+
+
+def fitting(policy: LiquidationPolicy) -> LiquidationPolicy:
+    """A policy that would be accepted: no auction with liquidators, a share never offered above its value."""
+    if policy.auction == "none":
+        return replace(policy, outlet="liquidators")
+    return replace(policy, auction_start=min(policy.auction_start, 1.0)) if policy.auction == "share" else policy
+
+
 POLICIES = st.builds(
     LiquidationPolicy,
     size=st.sampled_from(["full", "target"]),
@@ -40,7 +49,7 @@ POLICIES = st.builds(
     auction_buffer=st.sampled_from([0.0, 0.15]),
     auction_insolvent_seconds=st.sampled_from([0.0, 120.0]),
     auction_fee=st.sampled_from([0.0, 0.1]),
-).map(lambda policy: policy if policy.auction != "none" else replace(policy, outlet="liquidators"))
+).map(fitting)
 DESIGNS = st.fixed_dictionaries(
     {
         "policy": POLICIES,
