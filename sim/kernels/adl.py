@@ -85,9 +85,10 @@ def closing_value(state, k, lots, share):
     currency = state.contracts[k].currency
     if currency != 0:
         share = mul_div_floor(share, np.int64(RATE_ONE), max(state.conversion[currency], np.int64(1)))
-    at_mark = value_at(state, k, lots, state.quotes[k].mark)
+    mark = state.quotes[k].mark
+    at_mark = value_at(state, k, lots, mark)
     value = at_mark - share if lots > 0 else share - at_mark
-    low = value_at(state, k, abs(lots), np.int64(16))
+    low = value_at(state, k, abs(lots), min(mark, np.int64(16)))  # an option may be marked below a tick
     high = value_at(state, k, abs(lots), state.contracts[k].max_price * 16)
     return min(max(value, low), high)
 

@@ -428,6 +428,25 @@ def test_a_price_stays_within_those_of_the_contract() -> None:
     invariants.check(exchange.state)
 
 
+def test_a_written_option_is_bought_back_from_who_holds_it() -> None:
+    """A call sold at 10 that is worth 40: what cash the writer has left is 100 of the 400 he would need."""
+    terms = [
+        contract("p", underlying="x"),
+        contract("c", kind="linear_option", option_type="call", strike=100.0, underlying="x", expiry_step=100),
+    ]
+    exchange = market("hyperliquid", 3, contracts=terms)
+    exchange.deposit(2, RICH)
+    exchange.trade(2, 0, 1, 10, 1)
+    exchange.trade(2, 1, 1, 10, 1)
+    exchange.set_mark(40, 1)
+    assert (exchange.wallet(0), exchange.equity(0)) == (100, -300)
+    assert adl.deleverage(exchange.state, 0, -1) == 1
+    assert (exchange.wallet(0), exchange.status(0)) == (0, s.CLOSED)
+    assert int(exchange.events(s.EV_ADL)[0]["b"]) == 10 * s.SUBTICKS
+    assert exchange.lots(2, 1) == 1
+    invariants.check(exchange.state)
+
+
 def test_several_contracts_share_the_deficit_by_value() -> None:
     terms = [contract("a"), contract("b", tick_value=7)]
     exchange = market("pro_rata", 4, contracts=terms)
