@@ -588,3 +588,15 @@ def test_a_stated_percentage_of_lots_is_rounded_up_exactly(percent: int, lots: i
     """30 % of ten lots are three, although no binary fraction is .3."""
     rate = rate_to_units(percent / 100)
     assert mul_rate(lots, sizes.stated(rate)) == -(-lots * percent // 100)
+
+
+@given(st.integers(1, 99), st.integers(1, 10**6))
+def test_a_stated_ratio_is_compared_exactly(percent: int, n: int) -> None:
+    """Equity of 95 against 100 is neither above nor below .95, one unit more or less is."""
+    rate, own, required = rate_to_units(percent / 100), percent * n, 100 * n
+    assert not sizes.is_below(own, required, rate)
+    assert not sizes.is_above(own, required, rate)
+    assert sizes.is_below(own - 1, required, rate)
+    assert sizes.is_above(own + 1, required, rate)
+    assert not sizes.is_below(2 * n, 3 * n, rate_to_units(2 / 3))
+    assert sizes.is_below(2 * n - 1, 3 * n, rate_to_units(2 / 3))
