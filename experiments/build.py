@@ -122,7 +122,7 @@ def clearing_config(scenario: Scenario, section: ClearingSection) -> ClearingCon
     waterfall = section.waterfall.model_dump()
     return ClearingConfig(
         notice_steps=scenario.margin.notice_steps,
-        policy=policy(section.liquidation, section.policy),
+        policy=policy(section.liquidation, section.policy.model_dump()),
         waterfall=Waterfall(**waterfall | {"layers": tuple(waterfall["layers"])}),
         breakers=Breakers(**section.breakers.model_dump()),
         marking=Marking(**section.marking.model_dump()),

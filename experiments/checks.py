@@ -28,8 +28,10 @@ from experiments.sections import (
 )
 from sim.errors import ConfigError, Problem
 from sim.kernels.state import SPECIAL_ACCOUNTS
+from sim.liquidation import POLICIES, policy, policy_problems
 from sim.marks import problems as mark_problems
 from sim.problems import did_you_mean
+from sim.waterfall import Waterfall, waterfall_problems
 from sim.world import WORLD_KINDS, HistoricalWorld, trading_days
 from sim.world import oracle as world_oracle
 
@@ -211,6 +213,24 @@ def marks(reader: _Reader, market: MarketSection | None, clearing: ClearingSecti
     """Windows of averages fit into the past that is kept."""
     if market is not None and clearing is not None:
         reader.add(mark_problems(clearing, market.dt_seconds))
+
+
+def clearing(reader: _Reader, section: ClearingSection | None, market: MarketSection | None) -> None:
+    """The liquidation policy exists and makes sense beside the rest of the venue's design; so does the waterfall."""
+    if section is None:
+        return
+    waterfall = section.waterfall
+    found = waterfall_problems(Waterfall(**waterfall.model_dump()))
+    names = [str(entry.get("name", entry.get("kind"))) for entry in reader.entries("populations")]
+    if waterfall.vault and waterfall.vault not in names:
+        reader.choice("clearing.waterfall.vault", waterfall.vault, names)
+    if section.liquidation not in POLICIES:
+        reader.choice("clearing.liquidation", section.liquidation, POLICIES)
+    elif not found:
+        rule = policy(section.liquidation, section.policy.model_dump())
+        dt = market.dt_seconds if market is not None else 1.0
+        found += policy_problems(rule, dt, section.forced_limit, waterfall.layers)
+    reader.add(found)
 
 
 def terms(reader: _Reader, market: MarketSection | None, contracts: Sequence[ContractSection]) -> bool:

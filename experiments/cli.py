@@ -194,6 +194,14 @@ def regimes(name: Name = None, plugin: Plugins = None, as_json: AsJson = False) 
 
 
 @app.command()
+def policies(name: Name = None, as_json: AsJson = False) -> None:
+    """List the liquidation policies with their parameters and sources, or explain one."""
+    from experiments import commands
+
+    commands.policies(name, as_json=as_json)
+
+
+@app.command()
 def agents(name: Name = None, plugin: Plugins = None, as_json: AsJson = False) -> None:
     """List the kinds of traders, or the parameters of one."""
     from experiments import commands

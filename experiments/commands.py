@@ -114,6 +114,20 @@ def regimes(name: str | None, *, plugins: Sequence[str], as_json: bool) -> None:
     print("\n".join(regime_page.page(found)))
 
 
+def policies(name: str | None, *, as_json: bool) -> None:
+    """``marginlab policies``."""
+    from experiments import policy_page
+
+    known = policy_page.summaries()
+    if name is None:
+        print_json(known) if as_json else print("\n".join(policy_page.listing(known)))
+        return
+    if name not in known:
+        raise ConfigError.of("NAME", name, one_of(name, known))
+    found = policy_page.explanation(name)
+    print_json(found) if as_json else print("\n".join(policy_page.page(found)))
+
+
 def margin(
     source: str, regime: str | None, *, assignments: Sequence[str], plugins: Sequence[str], as_json: bool
 ) -> None:

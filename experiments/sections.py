@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StrictBool, StrictInt, field_validator
 from pydantic.json_schema import WithJsonSchema
 
+from sim.policy_parameters import PolicyParameters
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=48)]
 
 
@@ -189,7 +191,7 @@ class ClearingSection(Section):
     mark_ema_half_life_seconds: Positive = Field(600.0, description="of the EMA of mid and basis")
     mark_window_seconds: Positive = Field(600.0, description="of the time-weighted average")
     liquidation: str = Field("full", description="liquidation policy; `marginlab policies` lists them")
-    policy: dict[str, Any] = Field(default_factory=dict, description="changed parameters of the policy")
+    policy: PolicyParameters = Field(PolicyParameters(), description="changed parameters of the policy")
     max_rounds: Count = Field(50, description="liquidation rounds within a step")
     grace_steps: Steps = Field(0, description="steps between a margin call and liquidation")
     forced_limit: Literal["none", "bankruptcy", "band", "fillable"] = Field(description="limit price of forced orders")

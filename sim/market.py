@@ -223,6 +223,7 @@ class Market(mesa.Model):
             (number, population) for number, population in enumerate(self.populations) if population.decide is None
         ]
         self._observe: Any = getattr(self.margin, "observe_kernel", None)
+        self.state.meta[s.M_STORED] = self.margin.requirement_kernel is None
         compiled = self.margin.publish_kernel is not None and self.margin.requirement_kernel is not None
         self._fused = compiled and not self._python and self._observe is None
 
@@ -462,6 +463,18 @@ class Market(mesa.Model):
         from sim.tables import accounts_table
 
         return accounts_table(self)
+
+    def causes_table(self) -> pd.DataFrame:
+        """Every liquidation with its causes, when recorded (:func:`sim.causes.causes_table`)."""
+        from sim.causes import causes_table
+
+        return causes_table(self)
+
+    def cascades_table(self) -> pd.DataFrame:
+        """Every cascade, when causes are recorded (:func:`sim.causes.cascades_table`)."""
+        from sim.causes import cascades_table
+
+        return cascades_table(self.causes_table())
 
     def results_hash(self) -> str:
         """Hash of steps, events and final accounts: equal iff two runs gave the same results."""

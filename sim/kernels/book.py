@@ -32,6 +32,7 @@ from sim.kernels.events import record_event
 from sim.kernels.jit import kernel
 from sim.kernels.ladder import integers, make_room
 from sim.kernels.ledger import apply_fill
+from sim.kernels.moves import note_quotes, note_trade
 from sim.kernels.orders import (
     cancel,
     cancel_all,
@@ -60,6 +61,7 @@ from sim.kernels.state import (
     M_FILLS_TOTAL,
     M_FLOW,
     M_LEDGER,
+    M_RECORD_CAUSES,
     M_RECORD_REFUSALS,
     M_STATUS,
     M_STATUS_A,
@@ -191,7 +193,11 @@ def _match(state, contract, side, limit, quantity, account, taker_id, cause, cau
     Returns:
         Lots left to rest or to kill; 0 also when self-trade prevention cancelled the incoming order.
     """
+    recorded = state.meta[M_RECORD_CAUSES] != 0
+    if recorded:
+        note_quotes(state, contract)
     quote = state.quotes[contract]
+    traded = np.int64(0)
     while quantity > 0:
         price = quote.ask if side == BUY else quote.bid
         if price == NO_PRICE or side * (limit - price) < 0:
@@ -201,16 +207,20 @@ def _match(state, contract, side, limit, quantity, account, taker_id, cause, cau
         order = state.orders[slot]
         if order.account == account and state.meta[M_STP] != STP_OFF:
             if not _prevent_self_trade(state, slot):
-                return np.int64(0)
+                quantity = np.int64(0)
+                break
             continue
         if order.flags & REDUCE_ONLY and state.meta[M_LEDGER] != 0 and not _clip(state, slot):
             continue
         part = min(quantity, order.quantity)
         _fill(state, slot, part, account, taker_id, cause, cause_ref)
         quantity -= part
+        traded += part
         if order.quantity == 0:
             dequeue(state, slot)
             retire(state, slot)
+    if recorded:
+        note_trade(state, contract, cause, cause_ref, account, side * traded)
     return quantity
 
 

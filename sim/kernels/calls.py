@@ -21,6 +21,7 @@ from sim.kernels.state import (
     M_CONTRACTS,
     M_GRACE,
     M_LAYOUT,
+    M_READINGS,
     M_STEP,
     M_TOPUPS,
     MAINTENANCE,
@@ -102,6 +103,7 @@ def end_call(state, account):
             state.meta[M_CALLED_NOW] = count - 1
             break
     state.accounts[account].call_step = -1
+    state.accounts[account].safe_reading = -1
 
 
 @kernel(CALL_OR_WAIT)
@@ -155,6 +157,7 @@ def call_or_wait(state, account, evaluate):
         state.meta[M_CALLS] += 1
         state.meta[M_CALL_AMOUNT] += missing
         record_event(state, EV_CALL, -1, account, 0, missing, step + grace, 0)
+        state.accounts[account].safe_reading = state.meta[M_READINGS] - 2  # the newest one found it in breach
         if equity(state, account) <= 0:
             return np.int64(0)
         state.accounts[account].status = CALLED
@@ -171,5 +174,7 @@ def call_or_wait(state, account, evaluate):
         state.meta[M_CALLS_MET] += 1
         record_event(state, EV_CALL_MET, -1, account, 0, paid, equity(state, account), 0)
         return np.int64(1)
+    safe = state.accounts[account].safe_reading
     end_call(state, account)
+    state.accounts[account].safe_reading = safe  # the record of its causes goes back to there
     return np.int64(0)

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.auctions import close_ended
+from sim.kernels.breakers import all_halted, check_halts, held_back, measure_room
 from sim.kernels.calls import call_or_wait, drop_met_calls, end_call
-from sim.kernels.forced import finish, liquidate
+from sim.kernels.forced import end_liquidation, finish, liquidate
 from sim.kernels.index import bucket_of, multi_count, owes
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import philox
 from sim.kernels.ledger import equity, is_inverse, maintenance_row, position_equity
-from sim.kernels.marks import set_marks
+from sim.kernels.moves import read_marks
 from sim.kernels.oracle import liquidation_is_paused
+from sim.kernels.peaks import watch_fund
 from sim.kernels.sorting import sort_uniform
 from sim.kernels.state import (
     CALLED,
@@ -29,6 +32,7 @@ from sim.kernels.state import (
     LIMIT_NONE,
     LIQUIDATE,
     LIQUIDATING,
+    LP_OUTLET,
     M_CALLED_NOW,
     M_CONTRACTS,
     M_FORCED_LIMIT,
@@ -43,10 +47,13 @@ from sim.kernels.state import (
     M_TRADERS,
     MAINTENANCE,
     OPEN,
+    OUTLET_BIDS_THEN_BOOK,
+    OUTLET_BOOK,
     RATE_ONE,
     RUN_CLEARING,
     WITH_EVALUATOR,
 )
+from sim.kernels.waterfall import settle_backstops
 from sim.kernels.wide import mul_div_floor, mul_shift_floor
 
 
@@ -169,6 +176,7 @@ def _order(state, n, stream):
 @kernel(RUN_CLEARING)
 def open_round(state, evaluate, stream):
     """Collect the breaches of a round and put them in order; returns their number."""
+    check_halts(state)
     n = collect(state, evaluate)
     if n > 0:
         _order(state, n, stream)
@@ -189,6 +197,8 @@ def resolve(state, account, contract, last_resort, evaluate):
         return np.int64(0)
     if state.accounts[account].status != LIQUIDATING and (last_resort or call_or_wait(state, account, evaluate) != 0):
         return np.int64(0)
+    if all_halted(state, account, contract) or (last_resort and held_back(state, account, contract)):
+        return np.int64(0)
     return liquidate(state, account, contract, last_resort, evaluate)
 
 
@@ -200,7 +210,7 @@ def clear_round(state, evaluate, stream, last_resort):
         state: the market.
         evaluate: compiled requirement.
         stream: number of the liquidation stream.
-        last_resort: True when what cannot be sold shall go down the waterfall (the last round with a forced limit).
+        last_resort: True when what cannot be sold shall go down the waterfall (the round after the last).
 
     Returns:
         Lots that changed hands (0 ends the rounds).
@@ -215,7 +225,9 @@ def clear_round(state, evaluate, stream, last_resort):
 
 @kernel(WITH_EVALUATOR)
 def begin_clearing(state, evaluate):
-    """Close the calls that are met before the rounds begin."""
+    """Close the calls that are met before the rounds begin; measure what the throttle lets through, read the fund."""
+    measure_room(state)
+    watch_fund(state)
     if state.meta[M_CALLED_NOW] > 0:
         drop_met_calls(state, evaluate)
 
@@ -237,9 +249,8 @@ def _settle_debts(state, evaluate):
 
 
 @kernel(WITH_EVALUATOR)
-def end_clearing(state, evaluate):
-    """Settle debts, and reopen the accounts whose liquidation, or the market, brought them above maintenance."""
-    _settle_debts(state, evaluate)
+def _reopen(state, evaluate):
+    """Reopen accounts that are above maintenance again, count those whose liquidation carries over."""
     if state.meta[M_LIQUIDATING] == 0:
         return
     state.meta[M_LIQUIDATING] = 0
@@ -251,16 +262,39 @@ def end_clearing(state, evaluate):
             short = in_breach(state, account, -1, evaluate)
         else:
             for contract in range(state.meta[M_CONTRACTS]):
-                short = short or in_breach(state, account, contract, evaluate)
+                if in_breach(state, account, contract, evaluate):
+                    short = True
+                else:
+                    state.positions[account, contract].wait_until = 0
         if short:
             state.meta[M_LIQUIDATING] += 1
         else:
-            state.accounts[account].status = OPEN
+            end_liquidation(state, account)
+
+
+@kernel(WITH_EVALUATOR)
+def end_clearing(state, evaluate):
+    """Let vault and fund fail, settle debts, reopen who is above maintenance by its liquidation or by the market."""
+    check_halts(state)
+    settle_backstops(state)
+    _settle_debts(state, evaluate)
+    _reopen(state, evaluate)
+    close_ended(state)
+
+
+@kernel()
+def has_last_resort(state):
+    """True when a round after the last sends what could not be sold down the waterfall.
+
+    There is one where the policy or a forced limit may leave something unsold; orders at any price never do.
+    """
+    outlet = state.policy[LP_OUTLET]
+    return state.meta[M_FORCED_LIMIT] != LIMIT_NONE or (outlet != OUTLET_BIDS_THEN_BOOK and outlet != OUTLET_BOOK)
 
 
 @kernel(RUN_CLEARING)
 def clear(state, evaluate, stream):
-    """All rounds of a step; with a forced limit, the waterfall for what they could not sell follows them.
+    """All rounds of a step; where they may leave something unsold, the waterfall for that follows them.
 
     Args:
         state: the market.
@@ -280,10 +314,10 @@ def clear(state, evaluate, stream):
         if moved == 0:
             break
         rounds += 1
-        set_marks(state)
-    if state.meta[M_FORCED_LIMIT] != LIMIT_NONE:
+        read_marks(state, rounds)
+    if has_last_resort(state):
         state.meta[M_ROUND] = state.meta[M_ROUNDS_MAX]
         if clear_round(state, evaluate, stream, True) > 0:
-            set_marks(state)
+            read_marks(state, state.meta[M_ROUNDS_MAX] + 1)
     end_clearing(state, evaluate)
     return rounds

@@ -8,7 +8,8 @@ from sim.kernels.depth import cost_to_fill
 from sim.kernels.events import record_event
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import OFFSET_RESIDUE, credit, credit_in, is_inverse, is_option, value_at
+from sim.kernels.ledger import OFFSET_RESIDUE, credit, credit_in, is_inverse, is_option, note_own, value_at
+from sim.kernels.moves import forget_funding, note_funding
 from sim.kernels.orders import cancel_all
 from sim.kernels.state import (
     BUY,
@@ -21,6 +22,7 @@ from sim.kernels.state import (
     LINEAR_PERPETUAL,
     M_ACCOUNTS,
     M_CONTRACTS,
+    M_RECORD_CAUSES,
     M_STEP,
     M_TRADERS,
     SELL,
@@ -69,6 +71,8 @@ def pay_funding(state, contract):
         if lots != 0:
             amount = mul_shift_floor(sign * value_at(state, contract, lots, mark), rate, 32)
             credit(state, account, contract, -amount)
+            if state.meta[M_RECORD_CAUSES] != 0:
+                note_funding(state, account, contract, amount)
             collected += amount
             gross += abs(amount)
             touch(state, account)
@@ -135,6 +139,7 @@ def expire_contract(state, contract):
         lots = state.positions[account, contract].lots
         if lots == 0:
             continue
+        note_own(state, account)
         value = final_value(state, contract, lots)
         credit(state, account, contract, value - state.positions[account, contract].cost)
         # the cost is given up for the value: what enters the account is the value
@@ -176,6 +181,7 @@ def expired(state, contract):
 def time_payments(state):
     """Funding and settlements that are due in this step, on the marks of the step before. Mutates ledger and quotes."""
     step = state.meta[M_STEP]
+    forgotten = state.meta[M_RECORD_CAUSES] == 0
     for contract in range(state.meta[M_CONTRACTS]):
         table = state.contracts[contract]
         perpetual = table.kind == LINEAR_PERPETUAL or table.kind == INVERSE_PERPETUAL
@@ -184,6 +190,9 @@ def time_payments(state):
             state.quotes[contract].premium_sum += premium(state, contract)
             state.quotes[contract].premium_count += 1
             if step % table.funding_interval == 0:
+                if not forgotten:
+                    forget_funding(state)
+                    forgotten = True
                 pay_funding(state, contract)
         elif (
             future and table.settle_interval > 0 and step % table.settle_interval == 0 and not expired(state, contract)

@@ -43,10 +43,12 @@ STP_CANCEL_RESTING, STP_CANCEL_INCOMING, STP_CANCEL_BOTH, STP_OFF = 0, 1, 2, 3
     CAUSE_HEDGE,  # the engine hedges an account before it closes its legs
     CAUSE_ADVERSARY,
     CAUSE_ADL,
-) = range(11)
+    CAUSE_QUOTES,  # of moves of the mid: orders that came to rest, were cancelled or expired
+    CAUSE_INDEX,  # of moves of the mark: the index
+) = range(13)
 CAUSE_NAMES = (
     "none", "liquidation", "fund_unwind", "liquidator", "script", "takeover", "seed", "vault", "hedge", "adversary",
-    "auto_deleveraging",
+    "auto_deleveraging", "quotes", "index",
 )  # fmt: skip
 
 # Account status
@@ -88,8 +90,8 @@ AUCTION_NONE, AUCTION_CLIP, AUCTION_SHARE = 0, 1, 2
     LP_STEP_ABOVE,  # minor units of notional; smaller positions are closed whole
     LP_CLOSE_FRACTION,  # 2**-32
     LP_CLOSE_HEALTH,  # 2**-32, equity over maintenance at or below which all is closed
-    LP_COOLDOWN,  # steps between two actions on one account
-    LP_FLOW,  # 2**-32 lots per step and contract, 0: no cap
+    LP_COOLDOWN,  # slots between two actions on one account, of which LP_ACTIONS make a step
+    LP_FLOW,  # most liquidated lots per contract within a window, 0: no cap
     LP_BONUS,  # 2**-32, discount at which liquidators take over
     LP_BONUS_SLOPE,  # 2**-32 per unit of (1 - equity / maintenance)
     LP_BONUS_MOST,  # 2**-32
@@ -113,8 +115,11 @@ AUCTION_NONE, AUCTION_CLIP, AUCTION_SHARE = 0, 1, 2
     LP_AUCTION_BUFFER,  # 2**-32 (share): part of the shortfall that a bid must restore beyond maintenance
     LP_AUCTION_INSOLVENT,  # steps over which the payment to the winner of an insolvent account grows
     LP_AUCTION_FEE,  # 2**-32 of the cash bid, to the fund
-) = range(32)
+    LP_FLOW_WINDOW,  # steps
+    LP_ACTIONS,  # actions on one account that a step holds, where the cooldown is shorter than a step
+) = range(34)
 POLICY_CELLS = 48
+FLOW_CELLS = 64
 
 # Default waterfall (``state.waterfall``)
 LAYER_NONE, LAYER_FUND, LAYER_VAULT, LAYER_ADL, LAYER_SOCIALISE = 0, 1, 2, 3, 4
@@ -135,7 +140,12 @@ TRIGGER_EXHAUSTED, TRIGGER_NEGATIVE_EQUITY, TRIGGER_FUND_DRAWDOWN = 0, 1, 2
     W_VAULT,  # account of the backstop vault, -1: none
     W_FUND_PEAK,  # state: highest equity of the fund in the window
     W_FUND_PEAK_STEP,  # state
-) = range(12)
+    W_VAULT_PAID,  # state: negative equity that the vault took over with positions, minor units
+    W_ADL_PAID,  # state: negative equity that counterparties bore in auto-deleveraging, minor units
+    W_FUND_DEBT,  # state: what the fund still owes of losses that nobody could bear, minor units
+    W_PEAKS_FIRST,  # state: first row of ``fund_peaks``
+    W_PEAKS,  # state: rows of ``fund_peaks`` in use
+) = range(17)
 WATERFALL_CELLS = 32
 
 # Circuit breakers (``state.breakers``): parameters, then state per contract in ``breaker_state``
@@ -150,6 +160,12 @@ WATERFALL_CELLS = 32
     CB_BAND,  # 2**-32: band around the reference price of the window, 0: only the contract's own band
 ) = range(8)
 BREAKER_CELLS = 16
+(
+    BS_UNTIL,  # first step at which a halted contract trades again
+    BS_SELL_ROOM,  # lots that forced sells may still take from the bids in this step
+    BS_BUY_ROOM,  # lots that forced buys may still take from the asks
+    BS_MULTIPLIER,  # 2**-32, margin multiplier of the last announcement
+) = range(4)
 # Marks (``state.marking``): parameters of the rules, then averages at the end of the previous step, per contract
 (
     MK_WINDOW,  # steps of the time-weighted average
@@ -227,13 +243,14 @@ ORDER_RANDOM, ORDER_PRIORITY_FEE = 0, 1
     EV_CONVERTED,  # fund takes a: minor units of currency `reason` (negative: gives them) for b: account currency
     EV_ADL,  # counterparty `reason` gives up a: lots (signed, as it held them), b: price (sub-ticks), c: value
     EV_AUCTION,  # an auction opens (reason 0), is reset (1), is bid (2), closes (3); a: lots, b: price (sub-ticks)
-    EV_HALT,  # trading stops in a contract until step a; b: the move that stopped it, 2**-32
+    EV_HALT,  # a contract stops trading until step a; b: the move that stopped it, 2**-32, c: mark (sub-ticks)
     EV_BACKSTOP,  # the vault (reason: its account) takes a: lots (signed), b: value, c: mark (sub-ticks)
-) = range(20)
+    EV_HEDGE,  # the engine hedges an account: a: lots ordered (signed), b: lots filled, c: limit price; reason: round
+) = range(21)
 EVENT_NAMES = (
     "refused", "margin_call", "call_met", "liquidation", "takeover", "bid_taken", "bankrupt", "fund_paid",
     "socialised_loss", "funding", "settlement", "order_expired", "scripted", "self_trade_prevented", "account_closed",
-    "collateral_converted", "auto_deleveraging", "auction", "halt", "backstop",
+    "collateral_converted", "auto_deleveraging", "auction", "halt", "backstop", "hedge",
 )  # fmt: skip
 
 # Reason codes of refusals
@@ -305,7 +322,7 @@ REASON_NAMES = (
     M_STATUS,  # 0, or the code of an error found inside a kernel
     M_STATUS_A,
     M_STATUS_B,
-    M_HALTED,  # 1: no order is matched
+    M_HALTED,  # contracts that are halted; BS_UNTIL says which
     M_MAKERS_WITHDRAWN_UNTIL,  # step until which market makers stay out (scripted)
     M_STEPS_PER_DAY,
     M_FLOW,  # matched lots ever, all contracts (tape side)
@@ -324,14 +341,16 @@ REASON_NAMES = (
     M_LIQUIDATING,  # accounts whose liquidation carries over to the next step
     M_RECORD_CAUSES,  # 1: keep what moved each mark and what brought each account into liquidation
     M_MOVES,  # rows of the tape of moves
-    M_READINGS,  # rows of the tape of mark readings
-    M_CAUSES,  # rows of the tape of liquidations begun
+    M_READINGS,  # readings of the marks on their tape; each has one row per contract
+    M_CAUSES,  # rows of the tape of causes of liquidations
     M_AUCTIONS,  # live auctions
     M_ORDERING,  # ORDER_RANDOM or ORDER_PRIORITY_FEE
     M_ADL_LOTS,  # lots closed by auto-deleveraging since the start
     M_BACKSTOP_LOTS,  # lots that the vault took over since the start
     M_ROW_BACK,  # 1 while a requirement is asked for at the maintenance parameters of the step before
-) = range(70)
+    M_HEDGED,  # 1 + maintenance of an account with its hedge, as a NumPy rule answered; 0: ask the evaluator
+    M_STORED,  # 1: requirements are those that a rule in NumPy gave last, at the marks of that moment
+) = range(72)
 META_SIZE = 128
 
 # Status codes (``M_STATUS``)
@@ -432,7 +451,12 @@ BID = np.dtype(
         ("fee", "i8"),  # priority fee, minor units
         ("gas", "i8"),  # cost of a take-over, minor units
         ("latency", "i4"),  # steps that an account must have been in liquidation
-        ("pad", "i4"),
+        ("racing", "i4"),  # in the race for one account: 0 not in it, 1 racing, 2 has had its turn
+        ("share", "i8"),  # 2**-32 of the profit bid as priority fee, at most `fee`; 0: `fee` whatever the profit
+        ("least", "i8"),  # least profit for which it races, minor units
+        ("revert", "i8"),  # cost of a race that it loses, minor units
+        ("bid_fee", "i8"),  # priority fee in the present race, minor units
+        ("key", "u8"),  # drawn for the present race: the order among equal fees
     ],
     align=True,
 )  # a liquidator's standing offer: takes positions of `side` (1 long) at mark less `discount` (2**-32)
@@ -440,11 +464,11 @@ BID = np.dtype(
 AUCTION = np.dtype(
     [
         ("account", "i4"),
-        ("contract", "i4"),  # -1: the whole account
+        ("contract", "i4"),  # the contract on sale; -1: the whole account (share, cross)
         ("start", "i4"),  # step of the last (re)start
         ("opened", "i4"),
-        ("price", "i8"),  # start price in sub-ticks (clip) or value at the start (share), minor units
-        ("paid", "i8"),  # of the winner of an insolvent account so far, minor units
+        ("price", "i8"),  # mark at the (re)start in sub-ticks (clip); value at the (re)start (share), minor units
+        ("paid", "i8"),  # cash that bids have brought the account so far (share), minor units
         ("reference", "i8"),  # number of the liquidation
     ],
     align=True,
@@ -458,7 +482,7 @@ MOVE = np.dtype(
         ("reference", "i4"),  # liquidation number of forced orders, else -1
         ("account", "i4"),
         ("last", "i4"),  # change of the last price, ticks
-        ("mid", "i4"),  # change of the mid, sub-ticks
+        ("mid", "i4"),  # change of the mid, sub-ticks; cause index: change of the index
         ("lots", "i8"),  # signed, as traded by the taker
     ],
     align=True,
@@ -468,6 +492,8 @@ READING = np.dtype(
         ("step", "i4"),
         ("round", "i2"),  # -1: the first reading of the step, before any round
         ("contract", "i2"),
+        ("rule", "i4"),  # of the mark
+        ("pad", "i4"),
         ("mark", "i8"),  # sub-ticks
         ("index", "i8"),
         ("mid", "i8"),
@@ -476,7 +502,7 @@ READING = np.dtype(
     ],
     align=True,
 )
-# One row per liquidation begun
+# One row per liquidation begun, and one for each further contract whose mark had a part in it
 CAUSE = np.dtype(
     [
         ("reference", "i4"),  # liquidation number
@@ -486,14 +512,26 @@ CAUSE = np.dtype(
         ("round", "i4"),
         ("reading", "i4"),  # at which it was found in breach
         ("safe", "i4"),  # last reading at which it was not
-        ("pad", "i4"),
+        ("priced", "i4"),  # contract whose mark the price part is about, -1: none; further rows hold a price part only
         ("shortfall", "i8"),  # maintenance less equity, minor units of the account currency
-        ("price", "i8"),  # loss of excess since it was last safe that marks explain
+        ("price", "i8"),  # loss of excess since it was last safe that this mark explains
         ("margin", "i8"),  # ... that risen margin rates explain
         ("funding", "i8"),  # ... that funding explains
-        ("own", "i8"),  # ... that its own trades, fees and withdrawals explain
+        ("own", "i8"),  # what is lacking without these: its own trades, fees, withdrawals, shares of losses
         ("lots", "i8"),  # of the position, or of the largest one by value
         ("notional", "i8"),  # value at mark of what is being liquidated
+    ],
+    align=True,
+)
+
+# A counterparty in the order of auto-deleveraging
+RANKED = np.dtype(
+    [
+        ("score", "f8"),  # higher goes first
+        ("equity", "f8"),  # behind the position, minor units
+        ("taken", "i8"),  # lots allotted in the present call
+        ("account", "i4"),
+        ("pad", "i4"),
     ],
     align=True,
 )
@@ -585,13 +623,19 @@ ACCOUNT = np.dtype(
         ("outside", "i8"),  # cash outside the exchange that can meet calls, minor units
         ("booked_lots", "i8"),  # audit: sum of all lots traded, must equal the sum of positions
         ("priority_fee", "i8"),  # of the messages that it sends now, minor units
-        ("wait_until", "i4"),  # first step at which its liquidation goes on (cooldown)
+        ("wait_until", "i4"),  # first slot at which its liquidation goes on; LP_ACTIONS slots are a step
         ("rounds", "i4"),  # actions of its present liquidation so far
         ("reference", "i4"),  # number of its present liquidation, -1
         ("safe_reading", "i4"),  # last reading before the open margin call, -1
         ("auction", "i4"),  # its live auction, -1
-        ("traded_step", "i4"),  # step of its last trade, deposit or withdrawal, when causes are recorded
-        ("funding", "i8"),  # paid at the last funding of any contract, when causes are recorded; minor units
+        (
+            "traded",
+            "i4",
+        ),  # reading in which its last trade, transfer or withdrawal first shows, when causes are recorded
+        (
+            "funding",
+            "i8",
+        ),  # paid at the last funding (all since its margin call), when causes are recorded; minor units
     ],
     align=True,
 )
@@ -608,7 +652,7 @@ POSITION = np.dtype(
         ("bucket", "i4"),  # of the bankruptcy-price index, -1: none
         ("bucket_next", "i4"),  # nodes of the index are account * contracts + contract
         ("bucket_prev", "i4"),
-        ("pad", "i4"),
+        ("wait_until", "i4"),  # as of accounts, of an isolated position; 0: nothing of it was closed yet
     ],
     align=True,
 )
@@ -702,7 +746,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("map_own", np.int64, 3),  # [A, C, 2]: bucket + 1 and signed lots that the account has on the map
     # The venue's design (sim/venue.py)
     ("policy", np.int64, 1),  # [POLICY_CELLS] LP_*
-    ("flow", np.int64, 2),  # [C, 2]: liquidated lots of this step; unused part of the cap, 2**-32
+    ("flow", np.int64, 2),  # [C, FLOW_CELLS] liquidated lots: step of the last, sum in the window, ring by step
     ("waterfall", np.int64, 1),  # [WATERFALL_CELLS] W_*
     ("breakers", np.int64, 1),  # [BREAKER_CELLS] CB_*
     ("breaker_state", np.int64, 2),  # [C, 8]
@@ -712,7 +756,11 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("moves", MOVE, 1),
     ("readings", READING, 1),
     ("causes", CAUSE, 1),
-    ("move_sums", np.int64, 3),  # [C, causes, 3]: last, mid, lots since the last reading, of causes without reference
+    # [C, causes + 1, 3]: last, mid, lots since the last reading by cause; the last row: last and mid as noted last
+    ("move_sums", np.int64, 3),
+    ("adl_heaps", RANKED, 3),  # [C, 2, traders]: longs, shorts that auto-deleveraging may close; one until it is needed
+    ("adl_state", np.int64, 3),  # [C, 2, 5]: of which step, round, mark and ranking that is, and how many they are
+    ("fund_peaks", np.int64, 2),  # [rows, 2]: steps and falling equities of the fund in the window, a ring
     # Marks and oracles (sim/kernels/mark_rules.py, sim/kernels/oracle.py)
     ("price_history", np.int64, 3),  # [ring, C, 2]: mid and index by step, sub-ticks
     ("oracle", np.float64, 2),  # [C, ORACLE_CELLS] OR_*
@@ -734,5 +782,5 @@ FIELD_NAMES = tuple(name for name, _, _ in FIELDS)
 # Arrays that kernels may replace by larger ones
 GROWING = (
     "orders", "levels", "bits0", "bits1", "messages", "arrival", "sort_keys", "sort_ids", "sort_counts", "bids",
-    "fills", "events", "auctions", "moves", "readings", "causes",
+    "fills", "events", "auctions", "moves", "readings", "causes", "adl_heaps", "fund_peaks",
 )  # fmt: skip

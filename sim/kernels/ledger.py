@@ -30,6 +30,8 @@ from sim.kernels.state import (
     M_LEDGER_FLOW,
     M_NOTICE,
     M_PUBLISHED,
+    M_READINGS,
+    M_RECORD_CAUSES,
     M_RISK_SLOTS,
     M_ROW_BACK,
     M_STEP,
@@ -214,12 +216,20 @@ def notional(state, account):
 
 
 @kernel()
+def note_own(state, account):
+    """Note, when causes are recorded, that something other than mark, rate or funding changes an account's excess."""
+    if state.meta[M_RECORD_CAUSES] != 0:
+        state.accounts[account].traded = state.meta[M_READINGS]
+
+
+@kernel()
 def deposit_in(state, account, currency, amount):
     """Move cash from outside into a wallet (negative: withdrawal). Mutates wallets, deposits, the index."""
     state.wallets[account, currency] += amount
     state.booked[account, currency] += amount
     state.deposits[account, currency] += amount
     state.net_deposits[currency] += amount
+    note_own(state, account)
     touch(state, account)
 
 
@@ -236,6 +246,7 @@ def transfer_in(state, payer, payee, currency, amount):
     state.wallets[payee, currency] += amount
     state.booked[payer, currency] -= amount
     state.booked[payee, currency] += amount
+    note_own(state, payer)
     touch(state, payer)
     touch(state, payee)
 
@@ -334,6 +345,7 @@ def book_trade(state, account, contract, side, lots, value):
     A trade through zero splits the value: ``floor(|value| x closed / lots)`` closes, the rest opens.
     Mutates position, wallet, open interest and the audit sums; the caller touches the bankruptcy-price index.
     """
+    note_own(state, account)
     if state.contracts[contract].kind == SPOT:
         _exchange_spot(state, account, contract, side, lots, value)
         return
@@ -376,6 +388,7 @@ def credit(state, account, contract, amount):
     or pocket, and the audit sum.
     """
     if contract < 0:
+        note_own(state, account)
         credit_in(state, account, 0, amount)
         return
     currency = state.contracts[contract].currency

@@ -25,6 +25,7 @@ from sim.kernels.layout import (
     FEATURE_COLUMNS,
     FIELD_NAMES,
     FIELDS,
+    FLOW_CELLS,
     GROWING,
     M_ACCOUNTS,
     M_CONTRACTS,
@@ -112,6 +113,15 @@ if JIT_DISABLED:
     PUSH: Any = None
     REFUSE: Any = None
     SELL_TO_BIDS: Any = None
+    OF_POSITION: Any = None
+    RACE: Any = None
+    SHARE_RACE: Any = None
+    TERMS: Any = None
+    WALK: Any = None
+    BEGIN_CAUSE: Any = None
+    EXCESS_OF: Any = None
+    APPORTION: Any = None
+    BEAR: Any = None
     ADVANCE: Any = None
 else:
     import numba
@@ -292,9 +302,18 @@ else:
     RUN_CLEARING = types.int64(STATE_TYPE, REQUIREMENT_TYPE, types.int64)
     CLEAR_STEP = types.void(STATE_TYPE, REQUIREMENT_TYPE, types.UniTuple(types.int64, 4))
     LIQUIDATE = types.int64(STATE_TYPE, types.int64, types.int64, types.boolean, REQUIREMENT_TYPE)
+    BEGIN_CAUSE = types.void(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
+    EXCESS_OF = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
+    APPORTION = types.int64(STATE_TYPE, types.int64, types.int64, types.int64, REQUIREMENT_TYPE)
     SELL_TO_BIDS = types.int64(
         STATE_TYPE, types.int64, types.int64, types.int64, types.int64, types.int64, REQUIREMENT_TYPE
     )
+    OF_POSITION = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)  # (state, account, contract)
+    RACE = types.int64(STATE_TYPE, *[types.int64] * 7, REQUIREMENT_TYPE)
+    SHARE_RACE = types.int64(STATE_TYPE, *[types.int64] * 5, REQUIREMENT_TYPE)
+    TERMS = types.UniTuple(types.int64, 3)(STATE_TYPE, types.int64, types.int64, types.int64, REQUIREMENT_TYPE)
+    WALK = types.int64(STATE_TYPE, types.int64, types.int64, types.int64)
+    BEAR = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
     ADVANCE = types.int64(
         STATE_TYPE,
         types.int64,  # steps
@@ -443,7 +462,7 @@ def allocate(
         "liquidation_map": (contracts, 2, MAP_BUCKETS + 1 if features else 1),
         "map_own": (described, contracts, 2),
         "policy": (POLICY_CELLS,),
-        "flow": (contracts, 2),
+        "flow": (contracts, FLOW_CELLS),
         "waterfall": (WATERFALL_CELLS,),
         "breakers": (BREAKER_CELLS,),
         "breaker_state": (contracts, 8),
@@ -453,7 +472,10 @@ def allocate(
         "moves": (16,),
         "readings": (16,),
         "causes": (16,),
-        "move_sums": (contracts, len(CAUSE_NAMES), 3),
+        "move_sums": (contracts, len(CAUSE_NAMES) + 1, 3),
+        "adl_heaps": (contracts, 2, 1),
+        "adl_state": (contracts, 2, 5),
+        "fund_peaks": (16, 2),
         "price_history": (history, contracts, 2),
         "oracle": (contracts, ORACLE_CELLS),
         "oracle_path": (steps + 1 if oracle_columns else 1, contracts, max(oracle_columns, 1)),
@@ -477,7 +499,7 @@ def allocate(
     table = arrays["accounts"]
     for link in (
         "order_head", "call_step", "last_liquidation", "key_step", "reference", "safe_reading", "auction",
-        "traded_step",
+        "traded",
     ):  # fmt: skip
         table[link] = -1
     arrays["waterfall"][W_VAULT] = -1

@@ -6,13 +6,15 @@ import numpy as np
 
 from sim.kernels.admission import admit, arrival_order
 from sim.kernels.book import expire
+from sim.kernels.breakers import check_halts, stress
 from sim.kernels.clearing import clear
 from sim.kernels.funding import expire_contracts, time_payments
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import OFFSET_FUND, OFFSET_SCRIPT
-from sim.kernels.marks import close_marks, note_marks, set_marks, set_option_indexes
+from sim.kernels.marks import close_marks, note_marks, set_option_indexes
 from sim.kernels.match import match_batch
 from sim.kernels.messages import push
+from sim.kernels.moves import open_tape, read_marks
 from sim.kernels.oracle import read_oracles
 from sim.kernels.record import record_step
 from sim.kernels.state import (
@@ -30,6 +32,8 @@ from sim.kernels.state import (
     M_POPULATIONS,
     M_PUBLISHED,
     M_PUBLISHERS,
+    M_READINGS,
+    M_RECORD_CAUSES,
     M_RECORD_EVERY,
     M_RECORD_TRADES,
     M_RISK_SLOTS,
@@ -71,6 +75,8 @@ def no_publication(state, slot):
 def begin(state):
     """Phase 1, world: a new step, the index, expiring orders, funding and settlement. Mutates books and ledger."""
     meta = state.meta
+    if meta[M_RECORD_CAUSES] != 0 and meta[M_READINGS] == 0:
+        open_tape(state)
     meta[M_STEP] += 1
     step = meta[M_STEP]
     meta[M_BIDS] = 0
@@ -137,13 +143,15 @@ def announce(state):
         state.rate_maintenance[row, contract] = state.model_rates[0, contract, 1] if margined else 0
         for slot in range(state.meta[M_PUBLISHERS]):
             state.model_rate_sum[slot, contract] += state.model_rates[slot, contract, 0] / RATE_ONE
+    stress(state)
 
 
 @kernel()
 def before_publish(state):
-    """Phases 5 and 6 up to the model: marks, their ring, the step of publication."""
-    set_marks(state)
+    """Phases 5 and 6 up to the model: marks, their ring, halts, the step of publication."""
+    read_marks(state, -1)
     note_marks(state)
+    check_halts(state)
     state.meta[M_PUBLISHED] = state.meta[M_STEP]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from agents import arbitrageurs, fundamentalists, hedgers, leveraged, liquidators, liquidity, market_makers, noise
 from agents import spread_traders as spreads
+from agents import vault as backstop
 from agents.desk import Desk
 from sim.kernels.state import BUY, M_BIDS, M_MESSAGES, SELL, copy_of
 from tests.agents import rig
@@ -28,6 +29,8 @@ CASES = {
     "spread_traders-reversed": ("spread_traders", {"contract": "C1", "other": "C0", "period": 1}, spreads.decide, 2),
     "value_arbitrageurs": ("value_arbitrageurs", {"count": 20, "period": 2}, arbitrageurs.decide, 1),
     "liquidators": ("liquidators", {"count": 20, "period": 2}, liquidators.decide, 1),
+    "vault": ("vault", {"inventory_lots": 30, "take_above": 20}, backstop.decide, 2),
+    "vault-that-only-reduces": ("vault", {"period": 2, "make_lots": 0, "take_lots": 0}, backstop.decide, 1),
 }
 
 
