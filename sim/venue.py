@@ -17,7 +17,8 @@ from sim.kernels import state as s
 from sim.kernels.calls import end_call
 from sim.kernels.index import touch
 from sim.liquidation import AUCTIONS, OUTLETS, SIZES, actions_per_step, flow_cap, policy_problems
-from sim.marks import COLLATERAL_PRICES, problems
+from sim.marks import COLLATERAL_PRICES
+from sim.marks import problems as mark_problems
 from sim.waterfall import ADL_PRICES, LAYERS, RANKINGS, TRIGGERS, waterfall_problems
 
 _LONGEST = 1 << 30  # steps; a wait is kept in 32 bits
@@ -64,7 +65,7 @@ def put_marking(market: Market, clearing: ClearingConfig) -> None:
     """
     rule, cells, dt = clearing.marking, market.state.marking, market.config.dt_seconds
     history = int(market.state.meta[s.M_HISTORY])
-    found = problems(clearing, dt, history)
+    found = mark_problems(clearing, dt, history)
     if found:
         raise ConfigError(found)
     half_life = clearing.mark_ema_half_life_seconds / dt
