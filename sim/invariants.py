@@ -109,6 +109,9 @@ def _check_positions(state: s.State, step: int) -> None:
     if len(bad):
         raise InvariantError("positions are counted", step=step, account=int(bad[0]), expected=int(held[bad[0]]),
                              found=int(state.accounts["positions"][bad[0]]))  # fmt: skip
+    pending = int(state.waterfall[s.W_PENDING])
+    if pending != 0:
+        raise InvariantError("no loss waits to be shared", step=step, expected=0, found=pending)
     flow, ledger = int(state.meta[s.M_FLOW]), int(state.meta[s.M_LEDGER_FLOW])
     if flow != ledger:
         raise InvariantError("tape volume equals ledger volume", step=step, expected=flow, found=ledger)

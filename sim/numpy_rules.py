@@ -116,6 +116,10 @@ def _clear_round(market: Market, *, last_resort: bool) -> int:
         state.meta[s.M_HEDGED] = 0
         if state.meta[s.M_EVENTS_TOTAL] != before:
             _ask(market)
+    before = int(state.meta[s.M_EVENTS_TOTAL])
+    waterfall.settle_losses(state)
+    if state.meta[s.M_EVENTS_TOTAL] != before:
+        _ask(market)
     return moved
 
 

@@ -14,7 +14,7 @@ from sim.kernels.bids import in_reach, pay_costs, race, race_key
 from sim.kernels.breakers import halted
 from sim.kernels.events import record_event
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import OFFSET_FUND, equity, in_account_currency, notional_of, transfer, value_at
+from sim.kernels.ledger import OFFSET_FUND, in_account_currency, notional_of, transfer, value_at
 from sim.kernels.penalty import own_equity
 from sim.kernels.share_auctions import gross_value, share_auction
 from sim.kernels.state import (
@@ -46,6 +46,7 @@ from sim.kernels.state import (
     RATE_ONE,
     SIZE_TARGET,
 )
+from sim.kernels.takeover import fund_equity
 from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
 
 __all__ = ["auction", "clip_fraction", "clip_price", "close_auction", "close_ended", "is_running"]
@@ -97,7 +98,7 @@ def _pay_keeper(state, account, k):
     fund = state.meta[M_TRADERS] + OFFSET_FUND
     value = notional_of(state, k, abs(state.positions[account, k].lots))
     reward = state.policy[LP_AUCTION_TIP] + mul_shift_floor(value, state.policy[LP_AUCTION_CHIP], 32)
-    reward = min(reward, max(equity(state, fund), np.int64(0)))
+    reward = min(reward, max(fund_equity(state), np.int64(0)))
     if reward <= 0:
         return
     first, best = np.int64(-1), np.uint64(0)

@@ -53,7 +53,7 @@ from sim.kernels.state import (
     RUN_CLEARING,
     WITH_EVALUATOR,
 )
-from sim.kernels.waterfall import settle_backstops
+from sim.kernels.waterfall import settle_backstops, settle_losses
 from sim.kernels.wide import mul_div_floor, mul_shift_floor
 
 
@@ -225,6 +225,7 @@ def clear_round(state, evaluate, stream, last_resort):
         i = state.scratch_order[k]
         account, contract = np.int64(state.scratch_accounts[i]), np.int64(state.scratch_contracts[i])
         moved += resolve(state, account, contract, last_resort, evaluate)
+    settle_losses(state)
     return moved
 
 
@@ -282,6 +283,7 @@ def end_clearing(state, evaluate):
     """Settle debts, and reopen the accounts whose liquidation, or the market, brought them above maintenance."""
     check_halts(state)
     _settle_debts(state, evaluate)
+    settle_losses(state)
     _reopen(state, evaluate)
     close_ended(state)
 

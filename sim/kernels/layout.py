@@ -145,7 +145,8 @@ TRIGGER_EXHAUSTED, TRIGGER_NEGATIVE_EQUITY, TRIGGER_FUND_DRAWDOWN = 0, 1, 2
     W_FUND_DEBT,  # state: what the fund still owes of losses that nobody could bear, minor units
     W_PEAKS_FIRST,  # state: first row of ``fund_peaks``
     W_PEAKS,  # state: rows of ``fund_peaks`` in use
-) = range(17)
+    W_PENDING,  # state: losses of this round that are to be shared at its end, minor units
+) = range(18)
 WATERFALL_CELLS = 32
 
 # Circuit breakers (``state.breakers``): parameters, then state per contract in ``breaker_state``

@@ -26,8 +26,9 @@ from sim.kernels.state import (
     W_FUND_DEBT,
     W_LAYER,
     W_LAYER_4,
+    W_PENDING,
 )
-from sim.kernels.takeover import close_account, sweep_pockets
+from sim.kernels.takeover import close_account, fund_equity, sweep_pockets
 from sim.kernels.wide import mul_div_floor
 
 
@@ -114,10 +115,9 @@ def socialise(state, loss):
 
 @kernel()
 def make_good(state, account, contract, deficit):
-    """Pay what is missing from an account's (or position's) cash: layer by layer, last from the fund's own account.
+    """Pay what is missing from an account's (or position's) cash: the fund at once, all others at the end of the round.
 
-    The fund's account is the venue's only purse: where the design gives it no layer, it pays after all others. What it
-    cannot pay is its debt from here on.
+    The fund's account is the venue's only purse, so it carries what is to be shared until :func:`settle_losses`.
 
     Args:
         state: the market.
@@ -128,30 +128,40 @@ def make_good(state, account, contract, deficit):
     fund = state.meta[M_TRADERS] + OFFSET_FUND
     purse = np.int64(0)
     if account != fund:
-        purse = min(deficit, max(equity(state, fund), np.int64(0)))
+        purse = min(deficit, max(fund_equity(state), np.int64(0)))
         credit(state, fund, -1, -deficit)
         credit(state, account, contract, deficit)
         touch(state, account)
-    paid, left = np.int64(0), deficit
-    if has_layer(state, LAYER_FUND):
-        paid = purse
-        left -= paid
+    paid = purse if has_layer(state, LAYER_FUND) else np.int64(0)
     state.meta[M_BAD_DEBT] += deficit
     state.meta[M_FUND_PAID] += paid
     record_event(state, EV_BANKRUPT, contract, account, 0, deficit, paid, 0)
     if paid > 0:
         record_event(state, EV_FUND_PAID, contract, account, 0, paid, 0, 0)
-    if left == 0:
+    state.waterfall[W_PENDING] += deficit - paid
+
+
+@kernel()
+def settle_losses(state):
+    """Share the losses of a round among all who bear them, once, and let the fund pay the rest as far as it can.
+
+    Where the design gives the fund no layer, it pays after all others. What nobody can pay is its debt from here on.
+    """
+    loss = state.waterfall[W_PENDING]
+    if loss == 0:
         return
+    fund = state.meta[M_TRADERS] + OFFSET_FUND
+    purse = max(fund_equity(state), np.int64(0))
+    state.waterfall[W_PENDING] = 0
     shared = np.int64(0)
     if has_layer(state, LAYER_SOCIALISE):
-        shared = left - socialise(state, left)
-        left -= shared
-    purse = min(left, purse - paid)
+        shared = loss - socialise(state, loss)
+    left = loss - shared
+    purse = min(left, purse)
     if purse > 0:
         left -= purse
         state.meta[M_FUND_PAID] += purse
-        record_event(state, EV_FUND_PAID, contract, account, 0, purse, 0, 0)
+        record_event(state, EV_FUND_PAID, -1, fund, 0, purse, 0, 0)
     state.meta[M_SOCIALISED] += shared
     state.meta[M_UNCOVERED] += left
     state.waterfall[W_FUND_DEBT] += left

@@ -36,6 +36,7 @@ from sim.kernels.state import (
     M_LAYOUT,
     M_LEDGER_FLOW,
     M_TRADERS,
+    W_PENDING,
     W_VAULT,
     W_VAULT_PAID,
 )
@@ -75,9 +76,17 @@ def is_mixed(state, account):
 
 
 @kernel()
+def fund_equity(state):
+    """Equity of the insurance fund, losses apart that are to be shared at the end of the round, minor units."""
+    return equity(state, state.meta[M_TRADERS] + OFFSET_FUND) + state.waterfall[W_PENDING]
+
+
+@kernel()
 def equity_with(state, taker, account):
     """Equity that a taker would have with everything that an account holds and owes, minor units."""
     total = currency_equity(state, taker, 0) + currency_equity(state, account, 0)
+    if taker == state.meta[M_TRADERS] + OFFSET_FUND:
+        total += state.waterfall[W_PENDING]
     for currency in range(1, state.conversion.shape[0]):
         amount = currency_equity(state, taker, currency) + currency_equity(state, account, currency)
         if amount != 0:
@@ -99,7 +108,7 @@ def can_take(state, account, contract, taker):
     """
     if taker == account or state.accounts[taker].status == CLOSED:
         return False
-    own = equity(state, taker)
+    own = fund_equity(state) if taker == state.meta[M_TRADERS] + OFFSET_FUND else equity(state, taker)
     if own < 0 or (own == 0 and taker < state.meta[M_TRADERS]):
         return False
     if contract >= 0:

@@ -17,7 +17,7 @@ from sim.kernels.jit import kernel
 from sim.kernels.ledger import OFFSET_FUND, equity, position_equity
 from sim.kernels.orders import cancel_all
 from sim.kernels.peaks import fund_lost
-from sim.kernels.shortfall import convert_wallets, cover, has_layer, make_good, settle_closed
+from sim.kernels.shortfall import convert_wallets, cover, has_layer, make_good, settle_closed, settle_losses
 from sim.kernels.state import (
     BEAR,
     CLOSED,
@@ -38,10 +38,11 @@ from sim.kernels.state import (
     W_VAULT,
     WALK,
 )
-from sim.kernels.takeover import backstop, can_take, close_account, sweep_pockets, take_over
+from sim.kernels.takeover import backstop, can_take, close_account, fund_equity, sweep_pockets, take_over
 
 __all__ = [
-    "adl_due", "backstop", "bear", "can_take", "close_account", "convert_wallets", "cover", "deleverage", "take_over",
+    "adl_due", "backstop", "bear", "can_take", "close_account", "convert_wallets", "cover", "deleverage",
+    "settle_losses",    "take_over",
 ]  # fmt: skip
 
 
@@ -140,7 +141,7 @@ def _fail_fund(state, fund):
     cancel_all(state, fund, -1)
     if state.accounts[fund].positions > 0:
         walk(state, fund, np.int64(-1), np.int64(LAYER_FUND))
-    missing = -equity(state, fund) - state.waterfall[W_FUND_DEBT]
+    missing = -fund_equity(state) - state.waterfall[W_FUND_DEBT]
     if missing > 0:
         make_good(state, fund, -1, missing)
 
@@ -160,9 +161,9 @@ def settle_backstops(state):
         if equity(state, vault) < 0:
             _fail_vault(state, vault)
     fund = state.meta[M_TRADERS] + OFFSET_FUND
-    if state.accounts[fund].positions == 0 and state.waterfall[W_FUND_DEBT] == 0:
-        return
-    own = equity(state, fund)
-    state.waterfall[W_FUND_DEBT] = min(state.waterfall[W_FUND_DEBT], max(-own, np.int64(0)))
-    if own + state.waterfall[W_FUND_DEBT] < 0:
-        _fail_fund(state, fund)
+    if state.accounts[fund].positions != 0 or state.waterfall[W_FUND_DEBT] != 0:
+        own = fund_equity(state)
+        state.waterfall[W_FUND_DEBT] = min(state.waterfall[W_FUND_DEBT], max(-own, np.int64(0)))
+        if own + state.waterfall[W_FUND_DEBT] < 0:
+            _fail_fund(state, fund)
+    settle_losses(state)
