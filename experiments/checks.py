@@ -29,8 +29,9 @@ from experiments.sections import (
 from sim.errors import ConfigError, Problem
 from sim.kernels.state import SPECIAL_ACCOUNTS
 from sim.liquidation import POLICIES, policy, policy_problems
+from sim.marks import problems as mark_problems
 from sim.problems import did_you_mean
-from sim.waterfall import layer_problems
+from sim.waterfall import Waterfall, waterfall_problems
 from sim.world import WORLD_KINDS, HistoricalWorld, trading_days
 from sim.world import oracle as world_oracle
 
@@ -213,12 +214,10 @@ def clearing(reader: _Reader, section: ClearingSection | None, market: MarketSec
     if section is None:
         return
     waterfall = section.waterfall
-    found = layer_problems(waterfall.layers)
+    found = waterfall_problems(Waterfall(**waterfall.model_dump()))
     names = [str(entry.get("name", entry.get("kind"))) for entry in reader.entries("populations")]
     if waterfall.vault and waterfall.vault not in names:
         reader.choice("clearing.waterfall.vault", waterfall.vault, names)
-    elif "vault" in waterfall.layers and not waterfall.vault:
-        found.append(Problem("", "clearing.waterfall.vault", waterfall.vault, "name of the population that is it"))
     if section.liquidation not in POLICIES:
         reader.choice("clearing.liquidation", section.liquidation, POLICIES)
     elif not found:
@@ -226,6 +225,12 @@ def clearing(reader: _Reader, section: ClearingSection | None, market: MarketSec
         dt = market.dt_seconds if market is not None else 1.0
         found += policy_problems(rule, dt, section.forced_limit, waterfall.layers)
     reader.add(found)
+
+
+def marks(reader: _Reader, market: MarketSection | None, clearing: ClearingSection | None) -> None:
+    """Windows of averages fit into the past that is kept."""
+    if market is not None and clearing is not None:
+        reader.add(mark_problems(clearing, market.dt_seconds))
 
 
 def terms(reader: _Reader, market: MarketSection | None, contracts: Sequence[ContractSection]) -> bool:

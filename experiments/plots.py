@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.cascade_tree import within
 from experiments.drawing.canvas import FigureFile, canvas, envelope, finish, from_zero, look
+from experiments.drawing.cascade import cascade_figure
 from experiments.drawing.forest import forest_figure
 from experiments.drawing.palette import MUTED, RegimeStyle, regime_styles
 from experiments.drawing.timeaxis import TimeAxis, shown_rows
@@ -371,11 +373,19 @@ def calls_figure(folder: Path, shown: Shown) -> FigureFile:
         return finish(figure, folder, "calls-and-fund", _sentence(shown.where, title), f"{alt}.", caption)
 
 
+def _measured(causes: pd.DataFrame, result: Mapping[str, Any], regime: str, seed: int | None) -> pd.DataFrame:
+    """The liquidations of the window over which the run was measured."""
+    entries = [result, *(r for r in result.get("runs") or [] if r.get("regime") == regime and r.get("seed") == seed)]
+    windows = [entry["cascade"]["window"] for entry in entries if entry.get("cascade")]
+    return within(causes, *windows[0]) if windows else causes
+
+
 def figures(
     folder: Path,
     result: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
     events: Mapping[str, pd.DataFrame] | None = None,
+    causes: Mapping[str, pd.DataFrame] | None = None,
 ) -> list[FigureFile]:
     """Draw every figure of a comparison or of one run into a folder.
 
@@ -385,10 +395,11 @@ def figures(
             where present: ``shown_seed``, ``event_step``, ``reading``, ``dates`` (ISO date by day), ``money``.
         tables: Regime -> rows of ``steps.parquet`` of the one seed shown.
         events: Regime -> rows of ``events.parquet`` of that seed; where it has liquidations, captions count accounts.
+        causes: Regime -> rows of ``causes.parquet`` of that seed; the baseline's cascades are drawn.
 
     Returns:
         The figures in reading order: differences (where there are any), price by contract, requirements, leverage,
-        calls and fund.
+        calls and fund, cascades (where causes were recorded).
     """
     made: list[FigureFile] = []
     regimes = list(dict.fromkeys([*(result.get("regimes") or []), *tables]))
@@ -407,4 +418,8 @@ def figures(
         shown = Shown(split, events or {}, styles, baseline, seed, TimeAxis.of(cut[baseline], result), Money.of(result))
         made += [price_figure(folder, shown, contract) for contract in shown.contracts]
         made += [rates_figure(folder, shown), leverage_figure(folder, shown), calls_figure(folder, shown)]
+        if causes and baseline in causes:
+            named = ", ".join(part for part in (baseline if len(tables) > 1 else "", shown.where) if part)
+            drawn = cascade_figure(folder, _measured(causes[baseline], result, baseline, seed), styles[baseline], named)
+            made += [] if drawn is None else [drawn]
     return made

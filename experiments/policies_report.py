@@ -29,7 +29,7 @@ def write_policies_report(folder: Path, result: Mapping[str, Any]) -> Path:
 
     Args:
         folder: output folder; gets ``report.html``, ``policies.md`` and ``figures/``.
-        result: what :func:`experiments.studies.policies.summary` gives.
+        result: what :func:`experiments.studies.arm_effects.summary` gives.
 
     Returns:
         Path of the page.
@@ -107,7 +107,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     """The study for a terminal: outcomes of every arm, effects, placebo, hash.
 
     Args:
-        result: what :func:`experiments.studies.policies.summary` gives.
+        result: what :func:`experiments.studies.arm_effects.summary` gives.
     """
     scales = {name: _scale(result, name) for name in _TERMINAL}
     rows = [["design", *(_head(describe(n).label, s.unit) for n, s in scales.items())]]

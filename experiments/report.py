@@ -58,6 +58,9 @@ _INCIDENCE: dict[str, tuple[str, Kind]] = {
     "bankrupt": ("Accounts without equity at the end", "count"),
     "fees": ("Fees paid", "money"),
     "against_off": ("Profit against the twin without liquidations", "money"),
+    "claim": ("Claims on the venue", "money"),
+    "paid": ("Paid", "money"),
+    "owed": ("Owed and not paid", "money"),
 }
 
 
@@ -94,6 +97,7 @@ def write_report(
     result: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
     events: Mapping[str, pd.DataFrame] | None = None,
+    causes: Mapping[str, pd.DataFrame] | None = None,
 ) -> Path:
     """Write figures and the report of a comparison.
 
@@ -105,6 +109,7 @@ def write_report(
             ``event_step``, ``shown_seed``, ``dates``, ``money``, ``command``, ``complete``.
         tables: Regime -> rows of ``steps.parquet`` of the one seed shown in figures over time.
         events: Regime -> rows of ``events.parquet`` of that seed.
+        causes: Regime -> rows of ``causes.parquet`` of that seed, where causes were recorded.
 
     Returns:
         Path of the page.
@@ -112,7 +117,7 @@ def write_report(
     regimes = list(result["regimes"])
     styles = regime_styles(regimes)
     scales = measure_scales(result)
-    drawn = figures(folder / "figures", result, tables, events)
+    drawn = figures(folder / "figures", result, tables, events, causes)
     holds, placebo = placebo_sentence(result)
     names = order(result["measures"])
     settings = result.get("statistics") or {}
@@ -142,7 +147,11 @@ def write_report(
 
 
 def write_run_report(
-    folder: Path, result: Mapping[str, Any], table: pd.DataFrame, events: pd.DataFrame | None = None
+    folder: Path,
+    result: Mapping[str, Any],
+    table: pd.DataFrame,
+    events: pd.DataFrame | None = None,
+    causes: pd.DataFrame | None = None,
 ) -> Path:
     """Write figures and the report of one run.
 
@@ -152,6 +161,7 @@ def write_run_report(
             {population: {quantity: number}} and the entries that :func:`write_report` knows.
         table: Rows of ``steps.parquet``.
         events: Rows of ``events.parquet``.
+        causes: Rows of ``causes.parquet``, where causes were recorded.
 
     Returns:
         Path of the page.
@@ -162,7 +172,8 @@ def write_run_report(
     as_means = {name: {regime: {"mean": value, "n": 1}} for name, value in measures.items()}
     view = {**result, "regimes": [regime], "seeds": [result.get("seed", 0)], "regime": regime}
     scales = measure_scales({"measures": as_means, "money": result.get("money")})
-    drawn = figures(folder / "figures", view, {regime: table}, {} if events is None else {regime: events})
+    shown = ({} if rows is None else {regime: rows} for rows in (events, causes))
+    drawn = figures(folder / "figures", view, {regime: table}, *shown)
     names = order(measures)
     incidence = {regime: result.get("incidence") or {}}
     context = {
@@ -170,6 +181,7 @@ def write_run_report(
         "baseline": regime,
         "means": _mean_tables({**view, "measures": as_means}, names, scales),
         "incidence": incidence_tables(incidence, [regime], money),
+        "owed": incidence_tables({regime: (result.get("owed") or {}).get("populations") or {}}, [regime], money),
         "definitions": [(describe(n).label, n, describe(n).definition) for n in names],
         "kind": "run",
         "title": f"{result['scenario']} under {regime}, seed {result.get('seed', 0)}",

@@ -30,10 +30,11 @@ def write(folder: Path) -> Path:
 
         return write_policies_report(folder, result)
     steps, events = _shown(folder / "steps.parquet", result), _shown(folder / "events.parquet", result)
+    causes = _shown(folder / "causes.parquet", result)
     if "regimes" in result:
-        return write_report(folder, result, steps, events)
+        return write_report(folder, result, steps, events, causes)
     regime = result["regime"]
-    return write_run_report(folder, result, steps[regime], events.get(regime))
+    return write_run_report(folder, result, steps[regime], events.get(regime), causes.get(regime))
 
 
 def _shown(path: Path, result: Mapping[str, Any]) -> dict[str, pd.DataFrame]:

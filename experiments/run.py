@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import margin
 from experiments import build, engines
+from experiments.cascade_tree import cascade_measures, cascade_summary, within
 from experiments.jobs import UnitResult
-from experiments.measures import Clock, Moment, incidence, moment, outcomes
+from experiments.measures import Clock, Moment, incidence, moment, outcomes, owed
 from experiments.scenario import Scenario
+from sim.causes import cascades_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,6 +173,9 @@ def labelled(market: Market, regime: str, seed: int) -> dict[str, pd.DataFrame]:
     }
     if market.record.trades:
         tables["trades"] = market.trades_table()
+    if market.record.causes:
+        tables["causes"] = market.causes_table()
+        tables["cascades"] = cascades_table(tables["causes"])
     for table in tables.values():
         table.insert(0, "seed", seed)
         table.insert(0, "regime", regime)
@@ -200,8 +205,14 @@ def _record(
     clock = Clock(scenario.market.dt_seconds, scenario.market.steps_per_day)
     last = scenario.steps if end is None else end
     found = outcomes(market.steps_table(), clock, start=start, end=last, at_event=at_event)
+    cascade: dict[str, Any] = {}
+    if market.record.causes:
+        causes = market.causes_table()
+        found |= cascade_measures(within(causes, start, last))
+        cascade = {"cascade": cascade_summary(causes, start, last)}
     names: Sequence[str] = [spec.name for spec in scenario.populations]
     reference = found.get("open_interest_event", found["peak_open_interest"])
+    unpaid = owed(market)
     return {
         "regime": regime,
         "seed": seed,
@@ -210,4 +221,6 @@ def _record(
         "measures": found,
         "incidence": incidence(market.accounts_table(), before, names, reference),
         "results_hash": market.results_hash(),
+        **cascade,
+        **({} if unpaid is None else {"owed": unpaid}),
     }

@@ -222,6 +222,7 @@ class _Reader:
         checks.regimes(self, margin, market, contracts)
         checks.clearing(self, tables["clearing"], market)
         checks.event_times(self, event_steps, steps, tables["measure"])
+        checks.marks(self, market, tables["clearing"])
         if checks.terms(self, market, contracts):
             checks.overflow(self, market, contracts, populations)
         if self.problems:

@@ -152,8 +152,8 @@ class Causes:
 def causes_table(market: Market, causes: Causes | None = None) -> pd.DataFrame:
     """One row per liquidation: parts of its loss of excess, weights of its causes, its place in the cascade.
 
-    Money is in minor units; ``w_*`` are weights that sum to one; ``parent``, ``tree_parent`` and ``cascade`` are numbers
-    of liquidations.
+    Money is in minor units; ``w_*`` are weights that sum to one; ``parent``, ``tree_parent`` and ``cascade`` are
+    numbers of liquidations.
 
     Args:
         market: a market that records causes.

@@ -333,6 +333,8 @@ def policy_problems(
     if (rule.outlet == "auction") != (rule.auction != "none"):
         kinds = "clip or share" if rule.outlet == "auction" else "none"
         say("auction", rule.auction, f"{kinds} with the outlet {rule.outlet}")
+    if rule.auction == "share" and not rule.auction_fast_end <= rule.auction_start <= 1.0:
+        say("auction_start", rule.auction_start, f"a number from auction_fast_end ({rule.auction_fast_end:g}) to 1")
     if rule.bonus > rule.bonus_most:
         say("bonus", rule.bonus, f"at most bonus_most, {rule.bonus_most:g}")
     _check_pace(rule, dt_seconds, say)

@@ -483,6 +483,12 @@ class Market(mesa.Model):
 
         return cascades_table(self.causes_table())
 
+    def statement(self) -> pd.DataFrame:
+        """Who is owed what if the market stopped now (:func:`sim.statement.statement`)."""
+        from sim.statement import statement
+
+        return statement(self)
+
     def results_hash(self) -> str:
         """Hash of steps, events and final accounts: equal iff two runs gave the same results."""
         columns: dict[str, np.ndarray] = {}

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from sim.errors import Problem
 
 COLLATERAL_PRICES = ("mark", "index")
+HISTORY = 4096  # steps of past prices that a market keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +75,25 @@ RULES = {
         "Deribit, Linear Futures",
     ),
 }
+
+
+def problems(clearing: Any, dt_seconds: float, history: int = HISTORY) -> list[Problem]:
+    """What no market can do: windows longer than the past that is kept, limits below zero.
+
+    Args:
+        clearing: a :class:`sim.config.ClearingConfig`, or the section of a scenario with the same names.
+        dt_seconds: simulated seconds per step.
+        history: steps of past prices that are kept.
+    """
+    rule, most, found = clearing.marking, history - 1, []
+    for key, seconds, name in (
+        ("mark_window_seconds", clearing.mark_window_seconds, "twap"),
+        ("marking.basis_window_seconds", rule.basis_window_seconds, "index_median"),
+    ):
+        if clearing.mark == name and seconds > most * dt_seconds:
+            allowed = f"at most {most * dt_seconds:g}, {most} steps of {dt_seconds:g} seconds"
+            found.append(Problem("", f"clearing.{key}", seconds, allowed))
+    if clearing.mark == "deribit" and rule.index_limit >= 1.0 + rule.index_premium:
+        allowed = f"less than {1 + rule.index_premium:g}, so that the lowest mark is above zero"
+        found.append(Problem("", "clearing.marking.index_limit", rule.index_limit, allowed))
+    return found

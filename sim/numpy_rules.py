@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.kernels import admission, clearing, hedging, match, pyrule
+from sim.kernels import admission, clearing, hedging, match, pyrule, waterfall
 from sim.kernels import state as s
 from sim.kernels.moves import read_marks
 from sim.views import portfolio_view
@@ -140,5 +140,9 @@ def clear(market: Market) -> None:
         if _clear_round(market, last_resort=True) > 0:
             read_marks(state, int(state.meta[s.M_ROUNDS_MAX]) + 1)
             _ask(market)
+    before = int(state.meta[s.M_EVENTS_TOTAL])
+    waterfall.settle_backstops(state)
+    if state.meta[s.M_EVENTS_TOTAL] != before:
+        _ask(market)
     clearing.end_clearing(state, evaluate)
     state.meta[s.M_ROUNDS] = rounds

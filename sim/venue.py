@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sim.config import FORCED_LIMITS, MARK_RULES, ClearingConfig
 from sim.contracts import rate_to_units
 from sim.errors import ConfigError
 from sim.kernels import state as s
+from sim.kernels.calls import end_call
+from sim.kernels.index import touch
 from sim.liquidation import AUCTIONS, OUTLETS, SIZES, actions_per_step, flow_cap, policy_problems
 from sim.marks import COLLATERAL_PRICES
-from sim.waterfall import ADL_PRICES, LAYERS, RANKINGS, TRIGGERS, layer_problems
+from sim.marks import problems as mark_problems
+from sim.waterfall import ADL_PRICES, LAYERS, RANKINGS, TRIGGERS, waterfall_problems
 
 _LONGEST = 1 << 30  # steps; a wait is kept in 32 bits
 
@@ -59,17 +64,17 @@ def put_marking(market: Market, clearing: ClearingConfig) -> None:
         ConfigError: a window is longer than the past that is kept, or limits that no mark can keep.
     """
     rule, cells, dt = clearing.marking, market.state.marking, market.config.dt_seconds
+    history = int(market.state.meta[s.M_HISTORY])
+    found = mark_problems(clearing, dt, history)
+    if found:
+        raise ConfigError(found)
     half_life = clearing.mark_ema_half_life_seconds / dt
     market.state.contracts["ema_alpha"] = 1.0 - 2.0 ** (-1.0 / half_life)
-    most = int(market.state.meta[s.M_HISTORY]) - 1
-    for cell, key, seconds, rules in (
-        (s.MK_WINDOW, "mark_window_seconds", clearing.mark_window_seconds, ("twap",)),
-        (s.MK_BASIS_WINDOW, "marking.basis_window_seconds", rule.basis_window_seconds, ("index_median",)),
+    for cell, seconds in (
+        (s.MK_WINDOW, clearing.mark_window_seconds),
+        (s.MK_BASIS_WINDOW, rule.basis_window_seconds),
     ):
-        steps = _steps(market, seconds)
-        if steps > most and clearing.mark in rules:
-            raise ConfigError.of(f"clearing.{key}", seconds, f"at most {most * dt:g}, {most} steps of {dt:g} seconds")
-        cells[:, cell] = min(steps, most)
+        cells[:, cell] = min(_steps(market, seconds), history - 1)
     for cell, seconds in (
         (s.MK_PREMIUM_RATE, rule.premium_seconds),
         (s.MK_TRADE_RATE, rule.trade_seconds),
@@ -78,14 +83,11 @@ def put_marking(market: Market, clearing: ClearingConfig) -> None:
         cells[:, cell] = dt / seconds
     cells[:, s.MK_LIMIT_LOW] = 1.0 + rule.index_premium - rule.index_limit
     cells[:, s.MK_LIMIT_HIGH] = 1.0 + rule.index_premium + rule.index_limit
-    if cells[0, s.MK_LIMIT_LOW] <= 0.0:
-        allowed = f"less than {1 + rule.index_premium:g}, so that the lowest mark is above zero"
-        raise ConfigError.of("clearing.marking.index_limit", rule.index_limit, allowed)
     cells[:, s.MK_COLLATERAL_INDEX] = COLLATERAL_PRICES.index(rule.collateral)
 
 
 def put_policy(market: Market, clearing: ClearingConfig) -> None:
-    """The liquidation policy. Mutates ``policy`` and ``flow``.
+    """The liquidation policy. Mutates ``policy`` and ``flow``, and the waits of accounts in liquidation.
 
     Raises:
         ConfigError: a parameter makes no sense, or not with these steps.
@@ -94,6 +96,7 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
     problems = policy_problems(rule, market.config.dt_seconds, clearing.forced_limit, clearing.waterfall.layers)
     if problems:
         raise ConfigError(problems)
+    slots = max(int(cells[s.LP_ACTIONS]), 1)
     cells[:] = 0
     cells[s.LP_SIZE] = SIZES[rule.size]
     cells[s.LP_OUTLET] = OUTLETS[rule.outlet]
@@ -131,6 +134,9 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
     cells[s.LP_COOLDOWN] = 1 if actions > 1 else min(_steps(market, rule.cooldown_seconds), _LONGEST)
     cells[s.LP_FLOW], cells[s.LP_FLOW_WINDOW] = flow_cap(rule, market.config.dt_seconds)
     market.state.flow[:] = 0
+    for waiting in (market.state.accounts["wait_until"], market.state.positions["wait_until"]):
+        if actions != slots:  # who waits now waits as long under the new clock
+            waiting[:] = -(-waiting.astype(np.int64) * actions // slots)
     cells[s.LP_STEP_ABOVE] = _minor(market, rule.step_above)
     cells[s.LP_AUCTION_TIP] = _minor(market, rule.auction_tip)
     cells[s.LP_HEDGE_FIRST] = rule.hedge_first
@@ -138,9 +144,14 @@ def put_policy(market: Market, clearing: ClearingConfig) -> None:
 
 
 def put_waterfall(market: Market, clearing: ClearingConfig) -> None:
-    """The default waterfall. Mutates ``waterfall``."""
-    rule, cells = clearing.waterfall, market.state.waterfall
-    problems = layer_problems(rule.layers)
+    """The default waterfall. Mutates ``waterfall``, and who is exempt from calls: the vault.
+
+    Raises:
+        ConfigError: layers without a last resort, or a layer or trigger without what it needs.
+    """
+    rule, state = clearing.waterfall, market.state
+    cells = state.waterfall
+    problems = waterfall_problems(rule)
     if problems:
         raise ConfigError(problems)
     cells[s.W_LAYER : s.W_LAYER_4 + 1] = s.LAYER_NONE
@@ -150,10 +161,31 @@ def put_waterfall(market: Market, clearing: ClearingConfig) -> None:
     cells[s.W_TRIGGER] = TRIGGERS[rule.adl_trigger]
     cells[s.W_DRAWDOWN] = rate_to_units(rule.fund_drawdown)
     cells[s.W_DRAWDOWN_STEPS] = _steps(market, rule.fund_drawdown_seconds)
-    cells[s.W_VAULT] = -1
-    if rule.vault:
-        number = market.population_number(rule.vault)
-        cells[s.W_VAULT] = market.state.pop_ints[number, s.PI_FIRST]
+    _put_vault(market, rule.vault)
+
+
+def _put_vault(market: Market, name: str) -> None:
+    """Make the one account of a population the backstop vault, or none; a vault of before becomes a trader again."""
+    state, vault = market.state, -1
+    if name:
+        names = [population.name for population in market.populations]
+        if name not in names:
+            raise ConfigError.of("clearing.waterfall.vault", name, "one of " + ", ".join(names))
+        number = names.index(name)
+        if state.pop_ints[number, s.PI_COUNT] != 1:
+            raise ConfigError.of("clearing.waterfall.vault", name, "a population of one account")
+        vault = int(state.pop_ints[number, s.PI_FIRST])
+    before = int(state.waterfall[s.W_VAULT])
+    if vault == before:
+        return
+    state.waterfall[s.W_VAULT] = vault
+    for account, exempt in ((before, 0), (vault, 1)):
+        if account >= 0:
+            state.accounts["exempt"][account] = exempt
+            touch(state, account)
+    if vault >= 0 and state.accounts["status"][vault] in (s.CALLED, s.LIQUIDATING):
+        end_call(state, vault)  # a vault is neither called nor liquidated
+        state.accounts["status"][vault] = s.OPEN
 
 
 def put_breakers(market: Market, clearing: ClearingConfig) -> None:
@@ -173,7 +205,8 @@ def put_breakers(market: Market, clearing: ClearingConfig) -> None:
     cells[s.CB_STRESS_SLOPE] = rate_to_units(rule.stress_slope)
     cells[s.CB_STRESS_MOST] = rate_to_units(rule.stress_most)
     if rule.stress_slope:
-        check_stress(getattr(market, "margin", None))
+        for model in (getattr(market, "margin", None), *getattr(market, "shadows", {}).values()):
+            check_stress(model)
     if not rule.halt_move:
         market.state.breaker_state[:, s.BS_UNTIL] = 0
         market.state.meta[s.M_HALTED] = 0

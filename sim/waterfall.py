@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sim.errors import Problem
 from sim.kernels import state as s
@@ -53,11 +53,24 @@ class Waterfall:
     vault: str = ""
 
 
-def layer_problems(layers: Sequence[str]) -> list[Problem]:
-    """What is wrong with the layers of a waterfall: the last one must be a last resort, each stands in it once."""
-    key = "clearing.waterfall.layers"
+def waterfall_problems(rule: Waterfall) -> list[Problem]:
+    """What is wrong with a waterfall, one line each: layers without a last resort, parts without what they need."""
+    found: list[Problem] = []
+
+    def say(key: str, value: Any, allowed: str) -> None:
+        found.append(Problem("", f"clearing.waterfall.{key}", value, allowed))
+
+    layers = list(rule.layers)
     if not layers or layers[-1] not in LAST_RESORTS:
-        return [Problem("", key, list(layers), "layers that end with a last resort: " + " or ".join(LAST_RESORTS))]
-    if len(set(layers)) < len(layers):
-        return [Problem("", key, list(layers), "each layer once")]
-    return []
+        say("layers", layers, "layers that end with a last resort: " + " or ".join(LAST_RESORTS))
+    elif len(set(layers)) < len(layers):
+        say("layers", layers, "each layer once")
+    elif "socialise" in layers[:-1]:
+        say("layers", layers, "socialise last: no loss is left behind it")
+    if "vault" in layers and not rule.vault:
+        say("vault", rule.vault, "the name of a population of kind vault")
+    if rule.adl_trigger != "exhausted" and "adl" not in layers:
+        say("adl_trigger", rule.adl_trigger, "exhausted where adl is not among the layers")
+    if not 0 < rule.fund_drawdown <= 1 or rule.fund_drawdown_seconds <= 0:
+        say("fund_drawdown", rule.fund_drawdown, "above 0, at most 1, in a time above 0")
+    return found

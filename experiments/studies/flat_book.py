@@ -317,11 +317,15 @@ def measure(book: FlatBook) -> dict[str, Any]:
         Plain data: ``gain``, ``loop_gain``, ``sale``, ``exogenous_fall`` and ``fall`` (ticks), ``measured`` (their
         ratio), ``predicted``, ``relative_error``, ``integer_bound``, ``cluster`` (ticks), ``end`` (fall when all of it
         is sold), ``exhausted``, ``runaway``, ``liquidated`` and ``accounts``, ``rounds`` in the step of the sale,
-        ``steps`` until the price rests, ``bad_debt`` (minor units).
+        ``steps`` until the price rests, ``bad_debt`` (minor units), ``branching_ratio``: the mean share of forced fills
+        in what brought accounts down, from the record of causes. Whoever the sale itself brings down has none of it,
+        whoever falls later all, so that it is (F - D) / F, on this book g.
     """
+    from experiments.cascade_tree import cascade_measures
+    from sim.causes import causes_table
     from sim.kernels.state import M_BAD_DEBT, M_ROUNDS
 
-    exchange = market(book)
+    exchange = market(book, causes=True)
     exchange.run_until(_SALE - 1)
     twin = exchange.fork(liquidations=False)
     settle(twin, book)
@@ -337,6 +341,7 @@ def measure(book: FlatBook) -> dict[str, Any]:
     hit = int((exchange.state.accounts["liquidated"][longs] > 0).sum())
     bad_debt = int(exchange.state.meta[M_BAD_DEBT])
     digest = exchange.results_hash()
+    branching = cascade_measures(causes_table(exchange))["branching_ratio"]
     exchange.close()
     measured = fall / exogenous
     predicted = book.predicted
@@ -359,6 +364,7 @@ def measure(book: FlatBook) -> dict[str, Any]:
         "rounds": rounds,
         "steps": steps,
         "bad_debt": bad_debt,
+        "branching_ratio": branching if math.isfinite(branching) else None,
         "results_hash": digest,
     }
 
@@ -410,16 +416,17 @@ def lines(result: Mapping[str, Any]) -> Sequence[str]:
     shown = [
         f"flat book: {result['depth']} bid lots per tick, {result['accounts']} longs, mark {result['mark']}, "
         f"policy {result['policy']}",
-        f"{'sale':>6} {'g':>6} {'predicted':>10} {'measured':>9} {'error':>9} {'integers':>9} {'fall':>7} "
-        f"{'liquidated':>10} {'rounds':>7}",
+        f"{'sale':>6} {'g':>6} {'predicted':>10} {'measured':>9} {'error':>9} {'integers':>9} "
+        f"{'branching':>10} {'fall':>7} {'liquidated':>10} {'rounds':>7}",
     ]
     for row in result["rows"]:
         predicted = "-" if row["predicted"] is None else f"{row['predicted']:.3f}"
         error = "-" if row["relative_error"] is None else f"{100 * row['relative_error']:+.2f} %"
         bound = "-" if row["predicted"] is None or row["runaway"] else f"{100 * row['integer_bound']:.2f} %"
+        branching = "-" if row["branching_ratio"] is None else f"{row['branching_ratio']:.3f}"
         told = "  runs away to the cluster's end" if row["exhausted"] and row["runaway"] else ""
         shown.append(
             f"{row['sale']:>6} {row['gain']:>6g} {predicted:>10} {row['measured']:>9.3f} {error:>9} {bound:>9} "
-            f"{row['fall']:>7} {row['liquidated']:>10} {row['rounds']:>7}{told}"
+            f"{branching:>10} {row['fall']:>7} {row['liquidated']:>10} {row['rounds']:>7}{told}"
         )
     return shown

@@ -11,6 +11,7 @@ import numpy as np
 
 from sim.kernels.auction_rows import BID, close_auction, open_row, restart
 from sim.kernels.bids import in_reach, pay_costs, race, race_key
+from sim.kernels.breakers import halted
 from sim.kernels.events import record_event
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import OFFSET_FUND, equity, in_account_currency, notional_of, transfer, value_at
@@ -151,7 +152,7 @@ def _restores(state, account, contract, evaluate):
     here = notional_of(state, k, whole)
     fee = mul_rate(here, state.contracts[k].fee_liquidation)
     required = evaluate(state, account, contract, MAINTENANCE)
-    gross = max(gross_value(state, account, contract), np.int64(1))
+    gross = gross_value(state, account, contract)
     target = mul_rate(required, state.policy[LP_TARGET_RATIO])
     missing = target - own_equity(state, account, contract)
     freed = mul_div_floor(target, here, gross) - loss - fee
@@ -184,6 +185,8 @@ def clip_auction(state, account, contract, evaluate):
         i = open_row(state, account, k, state.quotes[k].mark)
         _pay_keeper(state, account, k)
     k = np.int64(state.auctions[i].contract)
+    if halted(state, k):
+        return np.int64(0)
     if _needs_reset(state, i, 0):
         restart(state, i, state.quotes[k].mark)
         _pay_keeper(state, account, k)

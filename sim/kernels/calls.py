@@ -157,7 +157,7 @@ def call_or_wait(state, account, evaluate):
         state.meta[M_CALLS] += 1
         state.meta[M_CALL_AMOUNT] += missing
         record_event(state, EV_CALL, -1, account, 0, missing, step + grace, 0)
-        state.accounts[account].safe_reading = state.meta[M_READINGS] - 2  # the newest one found it in breach
+        state.accounts[account].safe_reading = max(state.meta[M_READINGS] - 2, -1)  # the newest found a breach
         if equity(state, account) <= 0:
             return np.int64(0)
         state.accounts[account].status = CALLED

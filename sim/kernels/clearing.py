@@ -19,6 +19,7 @@ from sim.kernels.keyed import philox
 from sim.kernels.ledger import equity, is_inverse, maintenance_row, position_equity
 from sim.kernels.moves import read_marks
 from sim.kernels.oracle import liquidation_is_paused
+from sim.kernels.peaks import watch_fund
 from sim.kernels.sorting import sort_uniform
 from sim.kernels.state import (
     CALLED,
@@ -52,6 +53,7 @@ from sim.kernels.state import (
     RUN_CLEARING,
     WITH_EVALUATOR,
 )
+from sim.kernels.waterfall import settle_backstops
 from sim.kernels.wide import mul_div_floor, mul_shift_floor
 
 
@@ -193,9 +195,14 @@ def resolve(state, account, contract, last_resort, evaluate):
     """
     if not in_breach(state, account, contract, evaluate):
         return np.int64(0)
+    if all_halted(state, account, contract):
+        # a call goes out and its grace runs; what falls due is done when trading resumes
+        if not last_resort and state.accounts[account].status == OPEN and equity(state, account) > 0:
+            call_or_wait(state, account, evaluate)
+        return np.int64(0)
     if state.accounts[account].status != LIQUIDATING and (last_resort or call_or_wait(state, account, evaluate) != 0):
         return np.int64(0)
-    if all_halted(state, account, contract) or (last_resort and held_back(state, account, contract)):
+    if last_resort and held_back(state, account, contract):
         return np.int64(0)
     return liquidate(state, account, contract, last_resort, evaluate)
 
@@ -223,8 +230,9 @@ def clear_round(state, evaluate, stream, last_resort):
 
 @kernel(WITH_EVALUATOR)
 def begin_clearing(state, evaluate):
-    """Close the calls that are met before the rounds begin, and measure what the throttle lets through."""
+    """Close the calls that are met before the rounds begin; measure what the throttle lets through, read the fund."""
     measure_room(state)
+    watch_fund(state)
     if state.meta[M_CALLED_NOW] > 0:
         drop_met_calls(state, evaluate)
 
@@ -315,5 +323,6 @@ def clear(state, evaluate, stream):
         state.meta[M_ROUND] = state.meta[M_ROUNDS_MAX]
         if clear_round(state, evaluate, stream, True) > 0:
             read_marks(state, state.meta[M_ROUNDS_MAX] + 1)
+    settle_backstops(state)
     end_clearing(state, evaluate)
     return rounds

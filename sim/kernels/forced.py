@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.adl import is_flat
 from sim.kernels.auctions import auction, close_auction, is_running
 from sim.kernels.bids import sell_to_bids
 from sim.kernels.book import cancel_all, submit
@@ -23,7 +24,7 @@ from sim.kernels.ledger import (
     transfer,
     transfer_in,
 )
-from sim.kernels.limits import bankruptcy_rating, gross_value, order_limit
+from sim.kernels.limits import bankruptcy_rating, order_limit
 from sim.kernels.pace import flow_room, is_capped, is_ready, note_action, note_flow
 from sim.kernels.penalty import charge_penalty, count_liquidated, own_equity
 from sim.kernels.sizes import fraction_to_close, is_below, lots_to_close
@@ -66,7 +67,8 @@ from sim.kernels.state import (
     SELL,
     SIZE_FULL,
 )
-from sim.kernels.waterfall import close_account, convert_wallets, cover, fund_can_take, take_over
+from sim.kernels.takeover import backstop, backstop_of, gross_of
+from sim.kernels.waterfall import adl_due, bear, close_account, convert_wallets, cover, deleverage
 from sim.kernels.wide import mul_div_floor, mul_shift_floor
 
 
@@ -174,34 +176,18 @@ def _must_wait(state, account, contract):
 
 
 @kernel()
-def _last_resort(state, account, contract):
-    """Lots that the fund takes over at the bankruptcy price, -1: it cannot, sell at any price."""
-    if fund_can_take(state, account, contract):
-        return take_over(state, account, contract)
-    return np.int64(-1)
-
-
-@kernel()
-def _backstop(state, account, contract):
-    """Hand what is liquidated to the backstop at the bankruptcy price; 0: it cannot take it."""
-    if fund_can_take(state, account, contract):
-        return take_over(state, account, contract)
-    return np.int64(0)
-
-
-@kernel()
 def _hand_over(state, account, contract):
     """The backstop takes everything; with a ``bonus`` it pays mark less that discount, and the account keeps the rest.
 
     Returns:
         Lots moved; 0 when the backstop cannot take it.
     """
-    fund = state.meta[M_TRADERS] + OFFSET_FUND
+    taker = backstop_of(state, account, contract)
     own = own_equity(state, account, contract)
-    kept = own - mul_shift_floor(gross_value(state, account, contract), state.policy[LP_BONUS], 32)
-    moved = _backstop(state, account, contract)
+    kept = own - mul_shift_floor(gross_of(state, account, contract), state.policy[LP_BONUS], 32)
+    moved = backstop(state, account, contract)
     if moved > 0 and kept > 0 and state.policy[LP_BONUS] > 0 and state.meta[M_SURPLUS_TO_FUND] == 0:
-        transfer(state, fund, account, kept)
+        transfer(state, taker, account, kept)
     return moved
 
 
@@ -239,7 +225,7 @@ def sell_legs(state, account, contract, any_price, evaluate):
     rating, gross = np.int64(0), np.int64(1)
     if fillable:
         rating = bankruptcy_rating(state, own_equity(state, account, contract), required)
-        gross = max(gross_value(state, account, contract), np.int64(1))
+        gross = max(gross_of(state, account, contract), np.int64(1))
     futures_only = state.policy[LP_FUTURES_FIRST] != 0 and contract < 0 and _has_linear_legs(state, account)
     moved = np.int64(0)
     for k in range(state.meta[M_CONTRACTS]):
@@ -285,13 +271,13 @@ def act(state, account, contract, last_resort, evaluate):
         if _must_wait(state, account, contract):
             return np.int64(0)
         close_auction(state, account)
-        moved = _last_resort(state, account, contract)
+        moved = bear(state, account, contract, evaluate)
         return moved if moved >= 0 else sell_legs(state, account, contract, True, evaluate)
     ratio = state.policy[LP_BACKSTOP_RATIO]
     if ratio > 0 and is_below(
         own_equity(state, account, contract), evaluate(state, account, contract, MAINTENANCE), ratio
     ):
-        moved = _backstop(state, account, contract)
+        moved = backstop(state, account, contract)
         if moved > 0:
             return moved
     if not is_ready(state, account, contract):
@@ -317,9 +303,9 @@ def liquidate(state, account, contract, last_resort, evaluate):
 
     Its orders are cancelled; then the policy decides (see :func:`act`). Whoever falls below ``backstop_ratio`` of its
     maintenance goes to the backstop whole, at once; who waits for its cooldown is left alone; else contract by contract
-    what the policy closes now goes to its outlet, no worse than the forced limit. As a last resort the fund takes the
-    rest at the bankruptcy price while its equity lasts; what the fund cannot bear is sold at any price and the loss
-    goes down the waterfall.
+    what the policy closes now goes to its outlet, no worse than the forced limit. As a last resort the layers of the
+    waterfall take the rest; what none of them can bear is sold at any price and the loss is shared. Where the design
+    lets auto-deleveraging come first, it does.
 
     Args:
         state: the market.
@@ -337,7 +323,11 @@ def liquidate(state, account, contract, last_resort, evaluate):
     cancel_all(state, account, contract)
     note_withdrawal(state, account)
     wallet = state.wallets[account, 0]
-    moved = act(state, account, contract, last_resort, evaluate)
+    moved = np.int64(0)
+    if adl_due(state, account, contract):
+        moved = deleverage(state, account, contract)
+    if moved == 0 or (last_resort and not is_flat(state, account, contract)):
+        moved += act(state, account, contract, last_resort, evaluate)
     if contract >= 0 and state.positions[account, contract].lots == 0:
         state.positions[account, contract].wait_until = 0
         if state.meta[M_SURPLUS_TO_FUND] != 0:

@@ -140,7 +140,12 @@ TRIGGER_EXHAUSTED, TRIGGER_NEGATIVE_EQUITY, TRIGGER_FUND_DRAWDOWN = 0, 1, 2
     W_VAULT,  # account of the backstop vault, -1: none
     W_FUND_PEAK,  # state: highest equity of the fund in the window
     W_FUND_PEAK_STEP,  # state
-) = range(12)
+    W_VAULT_PAID,  # state: negative equity that the vault took over with positions, minor units
+    W_ADL_PAID,  # state: negative equity that counterparties bore in auto-deleveraging, minor units
+    W_FUND_DEBT,  # state: what the fund still owes of losses that nobody could bear, minor units
+    W_PEAKS_FIRST,  # state: first row of ``fund_peaks``
+    W_PEAKS,  # state: rows of ``fund_peaks`` in use
+) = range(17)
 WATERFALL_CELLS = 32
 
 # Circuit breakers (``state.breakers``): parameters, then state per contract in ``breaker_state``
@@ -237,7 +242,9 @@ ORDER_RANDOM, ORDER_PRIORITY_FEE = 0, 1
     EV_CLOSED,  # account closed
     EV_CONVERTED,  # fund takes a: minor units of currency `reason` (negative: gives them) for b: account currency
     EV_ADL,  # counterparty `reason` gives up a: lots (signed, as it held them), b: price (sub-ticks), c: value
-    EV_AUCTION,  # an auction opens (reason 0), is reset (1), is bid (2), closes (3); a: lots, b: price (sub-ticks)
+    # an auction opens (reason 0), is reset (1), is bid (2), closes (3); a: lots; b: price in sub-ticks, of share
+    # auctions the value or cash in minor units; c: the bidder of a share
+    EV_AUCTION,
     EV_HALT,  # a contract stops trading until step a; b: the move that stopped it, 2**-32, c: mark (sub-ticks)
     EV_BACKSTOP,  # the vault (reason: its account) takes a: lots (signed), b: value, c: mark (sub-ticks)
     EV_HEDGE,  # the engine hedges an account: a: lots ordered (signed), b: lots filled, c: limit price; reason: round
@@ -468,7 +475,7 @@ AUCTION = np.dtype(
     ],
     align=True,
 )
-# The tape of what moved marks: one row per forced order, and per reading and contract one for each other cause
+# The tape of what moved marks, in order of time: a row per forced order; of other causes, one per run of moves
 MOVE = np.dtype(
     [
         ("reading", "i4"),  # the reading of marks in which the move first shows
@@ -515,6 +522,18 @@ CAUSE = np.dtype(
         ("own", "i8"),  # what is lacking without these: its own trades, fees, withdrawals, shares of losses
         ("lots", "i8"),  # of the position, or of the largest one by value
         ("notional", "i8"),  # value at mark of what is being liquidated
+    ],
+    align=True,
+)
+
+# A counterparty in the order of auto-deleveraging
+RANKED = np.dtype(
+    [
+        ("score", "f8"),  # higher goes first
+        ("equity", "f8"),  # behind the position, minor units
+        ("taken", "i8"),  # lots allotted in the present call
+        ("account", "i4"),
+        ("pad", "i4"),
     ],
     align=True,
 )
@@ -739,12 +758,14 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("moves", MOVE, 1),
     ("readings", READING, 1),
     ("causes", CAUSE, 1),
-    # [C, causes + 1, 3]: last, mid, lots since the last reading by cause; the last row: last and mid as noted last
-    ("move_sums", np.int64, 3),
     # Marks and oracles (sim/kernels/mark_rules.py, sim/kernels/oracle.py)
     ("price_history", np.int64, 3),  # [ring, C, 2]: mid and index by step, sub-ticks
     ("oracle", np.float64, 2),  # [C, ORACLE_CELLS] OR_*
     ("oracle_path", np.float64, 3),  # [steps + 1, C, OP_SOURCE + sources] exogenous; one row where nothing needs it
+    ("adl_heaps", RANKED, 3),  # [C, 2, traders]: longs, shorts that auto-deleveraging may close; one until it is needed
+    ("adl_state", np.int64, 3),  # [C, 2, 5]: of which step, round, mark and ranking that is, and how many they are
+    ("fund_peaks", np.int64, 2),  # [rows, 2]: steps and falling equities of the fund in the window, a ring
+    ("noted", np.int64, 2),  # [C, 4]: last, mid and index as the tape of moves noted them last; the newest move
 )
 
 # Which requirement is asked for
@@ -762,5 +783,5 @@ FIELD_NAMES = tuple(name for name, _, _ in FIELDS)
 # Arrays that kernels may replace by larger ones
 GROWING = (
     "orders", "levels", "bits0", "bits1", "messages", "arrival", "sort_keys", "sort_ids", "sort_counts", "bids",
-    "fills", "events", "auctions", "moves", "readings", "causes",
+    "fills", "events", "auctions", "moves", "readings", "causes", "adl_heaps", "fund_peaks",
 )  # fmt: skip

@@ -14,22 +14,11 @@ from sim.kernels.state import (
     LIMIT_NONE,
     LP_BANKRUPTCY_ADJUSTMENT,
     LP_SPREAD_TO_MAINTENANCE,
-    M_CONTRACTS,
     M_FORCED_LIMIT,
     RATE_ONE,
 )
+from sim.kernels.takeover import gross_of
 from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
-
-
-@kernel()
-def gross_value(state, account, contract):
-    """Value at mark of what is being liquidated, account currency: the whole account (-1) or one isolated position."""
-    total = np.int64(0)
-    for k in range(state.meta[M_CONTRACTS]):
-        lots = state.positions[account, k].lots
-        if lots != 0 and (contract < 0 or k == contract):
-            total += notional_of(state, k, abs(lots))
-    return total
 
 
 @kernel()
@@ -76,7 +65,7 @@ def forced_price(state, account, contract, k, side):
         step = mul_shift_floor(mark, state.contracts[k].band, 32)
         price = (mark + step) >> 4 if side == BUY else (mark - step + 15) >> 4
         return min(max(price, np.int64(1)), top)
-    gross = gross_value(state, account, contract)
+    gross = gross_of(state, account, contract)
     return price_at_loss(state, k, side, gross, own_equity(state, account, contract))
 
 

@@ -1,9 +1,10 @@
 """The tape of what moved the marks, kept when a scenario records causes.
 
 Between two readings of the marks every trade notes how far it moved the last price and the mid: forced orders one row
-each, with the number of their liquidation; all other orders summed by cause. What moved the mid without a trade (orders
+each, with the number of their liquidation; other orders with their cause. What moved the mid without a trade (orders
 that came to rest, were cancelled or expired) is noted as a move of the quotes, so that the moves of a reading sum to
-the change of last price and mid exactly. The reading adds the move of the index and writes the sums down.
+the change of last price and mid exactly. Moves of one cause that follow one another are one row. The index is noted
+when it changes, and at the reading.
 
 :mod:`sim.kernels.apportion` makes shares of them.
 """
@@ -70,6 +71,7 @@ def _add_move(state, contract, cause, reference, account, last, mid, lots):
     row.last = last
     row.mid = mid
     row.lots = lots
+    state.noted[contract, 3] = n
     state.meta[M_MOVES] = n + 1
     return n
 
@@ -79,7 +81,7 @@ def note_trade(state, contract, cause, reference, account, lots):
     """Note what moved last price and mid since they were noted last as the work of one order, or of its cause.
 
     Args:
-        state: the market; mutates ``moves`` (forced orders) or ``move_sums``.
+        state: the market; mutates ``moves`` and ``noted``.
         contract: contract index.
         cause: of the order.
         reference: of the order; of forced ones the number of the liquidation.
@@ -89,20 +91,25 @@ def note_trade(state, contract, cause, reference, account, lots):
     Returns:
         1 when something moved.
     """
-    sums = state.move_sums
-    noted = sums.shape[1] - 1
+    noted = state.noted[contract]
     last, mid = state.quotes[contract].last, mid_of(state, contract)
-    moved_last, moved_mid = last - sums[contract, noted, 0], mid - sums[contract, noted, 1]
-    sums[contract, noted, 0] = last
-    sums[contract, noted, 1] = mid
+    moved_last, moved_mid = last - noted[0], mid - noted[1]
     if moved_last == 0 and moved_mid == 0:
         return np.int64(0)
+    noted[0] = last
+    noted[1] = mid
     if cause == CAUSE_LIQUIDATION or cause == CAUSE_HEDGE:
         _add_move(state, contract, cause, reference, account, moved_last, moved_mid, lots)
-    else:
-        sums[contract, cause, 0] += moved_last
-        sums[contract, cause, 1] += moved_mid
-        sums[contract, cause, 2] += lots
+        return np.int64(1)
+    newest = noted[3]
+    if newest >= 0:
+        row = state.moves[newest]
+        if row.reading == state.meta[M_READINGS] and row.cause == cause:
+            row.last += moved_last
+            row.mid += moved_mid
+            row.lots += lots
+            return np.int64(1)
+    _add_move(state, contract, cause, -1, -1, moved_last, moved_mid, lots)
     return np.int64(1)
 
 
@@ -129,14 +136,15 @@ def forget_funding(state):
 
 
 @kernel()
-def _flush(state, contract, cause):
-    """Write the sums of one cause since the last reading as a row, and begin anew."""
-    sums = state.move_sums
-    last, mid, lots = sums[contract, cause, 0], sums[contract, cause, 1], sums[contract, cause, 2]
-    if last != 0 or mid != 0:
-        _add_move(state, contract, cause, -1, -1, last, mid, lots)
-    for k in range(3):
-        sums[contract, cause, k] = 0
+def note_indexes(state):
+    """Note, when causes are recorded, how far the indexes have moved since they were noted last."""
+    if state.meta[M_RECORD_CAUSES] == 0:
+        return
+    for contract in range(state.meta[M_CONTRACTS]):
+        moved = state.quotes[contract].index - state.noted[contract, 2]
+        if moved != 0:
+            state.noted[contract, 2] += moved
+            _add_move(state, contract, CAUSE_INDEX, -1, -1, 0, moved, 0)
 
 
 @kernel()
@@ -156,32 +164,26 @@ def write_reading(state, contract):
 
 @kernel()
 def open_tape(state):
-    """The reading before the first step. Mutates readings and the prices noted last."""
+    """The reading before the first step. Mutates ``readings`` and ``noted``."""
     room_for_reading(state)
-    noted = state.move_sums.shape[1] - 1
     for contract in range(state.meta[M_CONTRACTS]):
         write_reading(state, contract)
-        state.move_sums[contract, noted, 0] = state.quotes[contract].last
-        state.move_sums[contract, noted, 1] = mid_of(state, contract)
+        state.noted[contract, 0] = state.quotes[contract].last
+        state.noted[contract, 1] = mid_of(state, contract)
+        state.noted[contract, 2] = state.quotes[contract].index
+        state.noted[contract, 3] = -1
     state.meta[M_READINGS] += 1
 
 
 @kernel()
 def _note_reading(state, round_):
     room_for_reading(state)
-    contracts = state.meta[M_CONTRACTS]
-    before = (state.meta[M_READINGS] - 1) * contracts
-    for contract in range(contracts):
+    note_indexes(state)
+    first = state.meta[M_READINGS] * state.meta[M_CONTRACTS]
+    for contract in range(state.meta[M_CONTRACTS]):
         note_quotes(state, contract)
-        # in a step the index and the calendar of orders come first
-        moved = state.quotes[contract].index - state.readings[before + contract].index if before >= 0 else 0
-        if moved != 0:
-            _add_move(state, contract, CAUSE_INDEX, -1, -1, 0, moved, 0)
-        _flush(state, contract, CAUSE_QUOTES)
-        for cause in range(CAUSE_QUOTES):
-            _flush(state, contract, cause)
         write_reading(state, contract)
-        state.readings[before + contracts + contract].round = round_
+        state.readings[first + contract].round = round_
     state.meta[M_READINGS] += 1
 
 

@@ -36,6 +36,7 @@ from sim.kernels.bids import (
     priority_fee,
     race_key,
 )
+from sim.kernels.breakers import halted
 from sim.kernels.events import record_event
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import in_account_currency, notional_of, position_charge, size_at, value_at
@@ -44,6 +45,7 @@ from sim.kernels.schedule import FLAT, S_KIND
 from sim.kernels.state import (
     EV_AUCTION,
     INITIAL,
+    ISOLATED,
     LP_AUCTION_BUFFER,
     LP_AUCTION_FAST,
     LP_AUCTION_FAST_END,
@@ -53,6 +55,7 @@ from sim.kernels.state import (
     LP_AUCTION_START,
     M_BIDS,
     M_CONTRACTS,
+    M_LAYOUT,
     M_STEP,
     MAINTENANCE,
     OF_POSITION,
@@ -77,12 +80,12 @@ def discount_factor(state, elapsed):
 
 @kernel()
 def gross_value(state, account, contract):
-    """Value at mark of what is on sale, account currency."""
+    """Value at mark of what is on sale, account currency, at least one."""
     total = np.int64(0)
     for k in range(state.meta[M_CONTRACTS]):
         if contract < 0 or k == contract:
             total += notional_of(state, k, abs(state.positions[account, k].lots))
-    return total
+    return max(total, np.int64(1))
 
 
 @kernel(TERMS)
@@ -240,7 +243,7 @@ def _move(state, account, contract, bidder, fraction, gain, fee, gross):
 
 
 @kernel(SHARE_RACE)
-def _race(state, account, contract, row, lead, unused, evaluate):
+def _race(state, account, contract, row, lead, evaluate):
     """Liquidators race for shares of the account; returns lots that changed hands. Mutates bids and accounts."""
     fee_rate = state.policy[LP_AUCTION_FEE]
     side = 1 if state.positions[account, lead].lots > 0 else -1
@@ -296,8 +299,9 @@ def _race(state, account, contract, row, lead, unused, evaluate):
         state.bids[i].racing = HAD_ITS_TURN
         part = _move(state, account, contract, bidder, fraction, gain, fee, gross)
         pay_costs(state, bidder, costs)
-        bought = mul_div_floor(cash, gross - gross_value(state, account, contract), gross)
-        state.auctions[row].paid += bought
+        bought = mul_div_floor(cash, max(gross - gross_value(state, account, contract), np.int64(0)), gross)
+        if state.meta[M_LAYOUT] != ISOLATED:  # a pocket passes on to the wallet what its closed part leaves
+            state.auctions[row].paid += bought
         record_event(state, EV_AUCTION, contract, account, BID, part, bought, bidder)
         moved += part
     end_race(state, moved > 0)
@@ -322,11 +326,14 @@ def share_auction(state, account, contract, evaluate):
     value = own - state.auctions[row].paid
     if (value > 0) != (state.auctions[row].price > 0):
         restart(state, row, value)
+    for k in range(state.meta[M_CONTRACTS]):
+        if state.positions[account, k].lots != 0 and (contract < 0 or k == contract) and halted(state, k):
+            return np.int64(0)  # every leg must move
     lead = _lead(state, account, contract)
     if lead < 0:
         close_auction(state, account)
         return np.int64(0)
-    moved = _race(state, account, contract, row, lead, np.int64(0), evaluate)
+    moved = _race(state, account, contract, row, lead, evaluate)
     if moved > 0 and (
         lots_on_sale(state, account, contract) == 0
         or own_equity(state, account, contract) >= evaluate(state, account, contract, MAINTENANCE)

@@ -25,9 +25,21 @@ from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
 
 
 @kernel()
+def stated(fraction):
+    """A stated fraction of lots, 2**-32: one unit less, so that its own rounding adds no lot (30 % of ten is three)."""
+    return fraction if fraction >= RATE_ONE else max(fraction - 1, np.int64(1))
+
+
+@kernel()
 def is_below(own, required, ratio):
-    """True when equity is below ``ratio`` (2**-32) times the maintenance requirement, exactly."""
-    return own < mul_rate(required, ratio)
+    """True when equity is below ``ratio`` (2**-32) times the maintenance requirement; at two thirds it is not below."""
+    return own < mul_rate(required, stated(ratio))
+
+
+@kernel()
+def is_above(own, required, ratio):
+    """True when equity is above ``ratio`` (2**-32) times the maintenance requirement; at .95 it is not above."""
+    return own > mul_shift_floor(required, ratio + 1, 32)
 
 
 @kernel()
@@ -67,8 +79,8 @@ def fraction_to_close(state, account, contract, required):
     own = own_equity(state, account, contract)
     if size == SIZE_TARGET:
         return _target_fraction(state, account, contract, required, own)
-    if own > mul_shift_floor(required, state.policy[LP_CLOSE_HEALTH], 32):
-        return state.policy[LP_CLOSE_FRACTION]
+    if is_above(own, required, state.policy[LP_CLOSE_HEALTH]):
+        return stated(state.policy[LP_CLOSE_FRACTION])
     return np.int64(RATE_ONE)
 
 
@@ -85,5 +97,5 @@ def lots_to_close(state, account, contract, k, fraction):
         and is_first_action(state, account, contract)
         and notional_of(state, k, held) > state.policy[LP_STEP_ABOVE]
     ):
-        fraction = state.policy[LP_STEP_FRACTION]
+        fraction = stated(state.policy[LP_STEP_FRACTION])
     return min(mul_rate(held, fraction), held)

@@ -21,7 +21,6 @@ from sim.kernels.layout import (
     ADDON_MEMORY,
     ADDON_PARAMS,
     BREAKER_CELLS,
-    CAUSE_NAMES,
     FEATURE_COLUMNS,
     FIELD_NAMES,
     FIELDS,
@@ -120,6 +119,8 @@ if JIT_DISABLED:
     BEGIN_CAUSE: Any = None
     EXCESS_OF: Any = None
     APPORTION: Any = None
+    WALK: Any = None
+    BEAR: Any = None
     ADVANCE: Any = None
 else:
     import numba
@@ -308,8 +309,10 @@ else:
     )
     OF_POSITION = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)  # (state, account, contract)
     RACE = types.int64(STATE_TYPE, *[types.int64] * 7, REQUIREMENT_TYPE)
-    SHARE_RACE = types.int64(STATE_TYPE, *[types.int64] * 5, REQUIREMENT_TYPE)
+    SHARE_RACE = types.int64(STATE_TYPE, *[types.int64] * 4, REQUIREMENT_TYPE)
     TERMS = types.UniTuple(types.int64, 3)(STATE_TYPE, types.int64, types.int64, types.int64, REQUIREMENT_TYPE)
+    WALK = types.int64(STATE_TYPE, types.int64, types.int64, types.int64)
+    BEAR = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
     ADVANCE = types.int64(
         STATE_TYPE,
         types.int64,  # steps
@@ -468,10 +471,13 @@ def allocate(
         "moves": (16,),
         "readings": (16,),
         "causes": (16,),
-        "move_sums": (contracts, len(CAUSE_NAMES) + 1, 3),
         "price_history": (history, contracts, 2),
         "oracle": (contracts, ORACLE_CELLS),
         "oracle_path": (steps + 1 if oracle_columns else 1, contracts, max(oracle_columns, 1)),
+        "adl_heaps": (contracts, 2, 1),
+        "adl_state": (contracts, 2, 5),
+        "fund_peaks": (16, 2),
+        "noted": (contracts, 4),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
     orders = arrays["orders"]

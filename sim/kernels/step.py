@@ -14,7 +14,7 @@ from sim.kernels.ledger import OFFSET_FUND, OFFSET_SCRIPT
 from sim.kernels.marks import close_marks, note_marks, set_option_indexes
 from sim.kernels.match import match_batch
 from sim.kernels.messages import push
-from sim.kernels.moves import open_tape, read_marks
+from sim.kernels.moves import note_indexes, open_tape, read_marks
 from sim.kernels.oracle import read_oracles
 from sim.kernels.record import record_step
 from sim.kernels.state import (
@@ -91,6 +91,7 @@ def begin(state):
             state.quotes[contract].volume_day_start = volume
     read_oracles(state)
     set_option_indexes(state)
+    note_indexes(state)
     expire(state, step)
     time_payments(state)
 

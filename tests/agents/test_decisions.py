@@ -9,6 +9,7 @@ import pytest
 
 from agents import arbitrageurs, fundamentalists, hedgers, leveraged, liquidators, liquidity, market_makers, noise
 from agents import spread_traders as spreads
+from agents import vault as backstop
 from agents.desk import Bid, Desk
 from sim.kernels.state import BUY, M_BIDS, M_MESSAGES, SELL, copy_of
 from tests.agents import rig
@@ -45,6 +46,8 @@ CASES = {
         liquidators.decide,
         1,
     ),
+    "vault": ("vault", {"inventory_lots": 30, "take_above": 20}, backstop.decide, 2),
+    "vault-that-only-reduces": ("vault", {"period": 2, "make_lots": 0, "take_lots": 0}, backstop.decide, 1),
 }
 
 

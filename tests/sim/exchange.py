@@ -51,14 +51,17 @@ class Exchange:
         breakers: Breakers | None = None,
         vault: int | None = None,
         dt: float = 60.0,
+        steps: int = 8,
+        oracle_columns: int = 0,
     ) -> None:
         made = list(contracts) if contracts else [contract("a")]
         self.traders = traders
         self.table = ContractTable.of(made, dt, 1440)
         self.currencies = currencies_of(made)
         self.state = state = s.allocate(
-            traders=traders, contracts=len(made), currencies=len(self.currencies), steps=8, pool=64, tape=64
-        )
+            traders=traders, contracts=len(made), currencies=len(self.currencies), steps=steps, pool=64, tape=64,
+            oracle_columns=oracle_columns,
+        )  # fmt: skip
         state.exchange[:] = exchange_rules(made, 100)
         state.contracts[:] = contract_records(made)
         meta = state.meta
@@ -77,6 +80,7 @@ class Exchange:
         meta[s.M_MARK_RULE] = mark
         if vault is not None:
             state.waterfall[s.W_VAULT] = vault
+            state.accounts["exempt"][vault] = 1
         meta[s.M_RECORD_TRADES] = 1
         state.accounts["kind"][traders:] = [s.FUND, s.FEES, s.RESIDUE, s.SCRIPT]
         state.accounts["exempt"][traders:] = 1

@@ -31,9 +31,17 @@ POPULATIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 
 
-def contracts(count: int) -> list[Contract]:
+def contracts(count: int, underlying: str = "") -> list[Contract]:
     return [
-        Contract(name, initial_price=2000, max_price=8000, max_lots=100_000, tick_value=10, funding_interval_steps=50)
+        Contract(
+            name,
+            initial_price=2000,
+            max_price=8000,
+            max_lots=100_000,
+            tick_value=10,
+            funding_interval_steps=50,
+            underlying=underlying,
+        )
         for name in "ab"[:count]
     ]
 
@@ -51,6 +59,7 @@ def market(
     events: Sequence[ScriptedEvent] = EVENTS,
     populations: Sequence[tuple[str, str, dict[str, Any]]] = POPULATIONS,
     contract_count: int = 1,
+    underlying: str = "",
     record: RecordConfig | None = None,
     shadows: Sequence[str] = (),
     **clearing: Any,
@@ -64,7 +73,7 @@ def market(
 
     return Market(
         MarketConfig(steps=steps),
-        contracts(contract_count),
+        contracts(contract_count, underlying),
         world(contract_count, seed, steps),
         model(regime),
         [agents.create(kind, name, params, info) for kind, name, params in populations],

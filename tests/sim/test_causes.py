@@ -6,11 +6,13 @@ breach below 96, with 1500 below 90.67, with 1400 below 91.73. Bids stand in ste
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sim import invariants
 from sim.causes import CLASSES, Causes
@@ -84,13 +86,13 @@ def weights_of(found: Causes, place: int) -> dict[str, float]:
 
 
 @pytest.fixture
-def chain() -> Iterator[Exchange]:
+def chain() -> Recorded:
     """A sale to 95 brings down A, whose ten lots go at 90, which brings down B and C, who sell at 89."""
     exchange = Recorded(1000, 1500, 1400)
     exchange.bids((1, 95), (10, 90), (40, 89))
     exchange.sell(1)
     exchange.read()
-    yield exchange
+    return exchange
 
 
 def test_one_sale_and_two_generations(chain: Recorded) -> None:
@@ -108,6 +110,29 @@ def test_one_sale_and_two_generations(chain: Recorded) -> None:
     # at 95: 1000 - 594; at 90: 500 - 563
     assert (found.rows["shortfall"][b], found.headroom[b]) == (63, 406)
     assert (found.rows["lots"] == 10).all() and list(found.rows["notional"]) == [9500, 9000, 9000]
+
+
+def test_the_worked_example_of_the_docs(chain: Recorded, project_root: Path) -> None:
+    page = (project_root / "docs" / "cascade-record.md").read_text(encoding="utf-8")
+    found = chain.causes()
+    a, b, c = (int(np.flatnonzero(found.rows["account"] == account)[0]) for account in (2, 3, 4))
+    rows, readings = found.rows, chain.state.readings
+
+    def line(name: str, *cells: object) -> str:
+        return f"| {name} | " + " | ".join(str(cell) for cell in cells) + " |"
+
+    def mark(place: int, when: str) -> int:
+        return int(readings["mark"][rows[when][place]]) // s.SUBTICKS
+
+    assert line("last safe at a mark of", mark(a, "safe"), mark(b, "safe")) in page
+    assert line("found at a mark of", mark(a, "reading"), mark(b, "reading")) in page
+    assert line("headroom", f"1000 - 625 = {found.headroom[a]:.0f}", f"1000 - 594 = {found.headroom[b]:.0f}") in page
+    short = rows["shortfall"]
+    assert line("shortfall", f"594 - 500 = {short[a]}", f"563 - 500 = {short[b]}") in page
+    assert line("price part", found.price[a], found.price[b]) in page
+    assert line("generation", found.generation[a], found.generation[b]) in page
+    assert f"with {found.headroom[c]:.0f} of headroom it falls short by {short[c]}" in page
+    assert found.weights[:, 0].mean() == pytest.approx(2 / 3)
 
 
 def test_two_parents_share_by_how_far_they_moved_the_mark() -> None:
@@ -148,6 +173,29 @@ def test_a_recovery_undoes_the_newest_fall() -> None:
     found = exchange.causes()
     assert weights_of(found, 0) == pytest.approx({"script": 5 / 6, "orders": 1 / 6})
     assert CLASSES[found.trigger[0]] == "script"  # in breach below 96
+
+
+def test_order_in_time_is_kept_within_a_step() -> None:
+    """Orders to 97, a script to 92, a recovery to 94, all in one step: three ticks of each are left."""
+    exchange = Recorded(1000)
+    exchange.bids((1, 97), (1, 92), (40, 90))
+    exchange.sell(1)
+    exchange.sell(1, s.CAUSE_SCRIPT, 5)
+    exchange.rest(BIDDER, s.SELL, 1, 94)
+    book.submit(exchange.state, 0, s.BUY, 94, 1, SELLER, s.IOC, 0, 0, 0, s.CAUSE_ADVERSARY, 0)
+    exchange.read()
+    found = exchange.causes()
+    assert weights_of(found, 0) == pytest.approx({"orders": 3 / 6, "script": 3 / 6})
+    assert CLASSES[found.trigger[0]] == "script"  # in breach below 96
+
+
+def test_moves_of_one_cause_are_one_row() -> None:
+    exchange = Recorded(1000)
+    exchange.bids((1, 99), (1, 98), (1, 97), (40, 90))
+    for cause in (s.CAUSE_NONE, s.CAUSE_NONE, s.CAUSE_SCRIPT):
+        exchange.sell(1, cause)
+    tape = exchange.state.moves[: exchange.meta(s.M_MOVES)]
+    assert [(int(m["cause"]), int(m["last"])) for m in tape if m["last"]] == [(s.CAUSE_NONE, -2), (s.CAUSE_SCRIPT, -1)]
 
 
 def test_liquidators_trading_is_told_apart() -> None:
@@ -317,3 +365,41 @@ def test_off_means_off(chain: Recorded) -> None:
         assert chain.meta(which) > 0
     assert (silent.state.accounts["traded"] == -1).all()
     assert len(Causes(silent.state)) == 0
+
+
+def rounded_up(x: int, rate: int) -> int:
+    return -(-x * rate // s.RATE_ONE)
+
+
+@given(
+    st.lists(st.integers(650, 3000), min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(1, 12), st.integers(70, 99)), min_size=1, max_size=8),
+    st.lists(st.tuples(st.integers(1, 8), st.booleans(), st.booleans()), min_size=1, max_size=4),
+    st.sampled_from([s.MARK_LAST, s.MARK_MID, s.MARK_EMA]),
+    st.integers(0, 2),
+)
+def test_any_cascade_is_consistent_and_its_price_parts_are_recomputed(
+    cash: list[int], levels: list[tuple[int, int]], sales: list[tuple[int, bool, bool]], mark: int, grace: int
+) -> None:
+    exchange = Recorded(*cash, mark=mark, grace=grace, rounds=4)
+    exchange.bids(*levels, (500, 60))
+    exchange.rest(SELLER, s.SELL, 50, 101)
+    for lots, refill, dearer in sales:
+        exchange.sell(lots, s.CAUSE_SCRIPT if dearer else s.CAUSE_NONE)
+        exchange.read()
+        exchange.next_step()
+        if refill:
+            exchange.bids((lots, 90))
+        if dearer:
+            rate = s.RATE_ONE // 8
+            exchange.state.rate_maintenance[int(ledger.maintenance_row(exchange.state)), 0] = rate
+            exchange.state.model_rates[0, 0, 1] = rate
+    found = exchange.causes()
+    assert len(found) == exchange.meta(s.M_LIQUIDATIONS)
+    readings = exchange.state.readings
+    for row in found.rows:
+        then, now = readings[row["safe"]], readings[row["reading"]]
+        values = [int(row["lots"]) * int(reading["mark"]) * 10 // 16 for reading in (then, now)]
+        required = [rounded_up(value, int(now["rate"])) for value in values]
+        assert row["price"] == (values[0] - required[0]) - (values[1] - required[1])
+        assert row["margin"] == required[0] - rounded_up(values[0], int(then["rate"]))

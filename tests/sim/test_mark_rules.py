@@ -10,7 +10,6 @@ from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +28,7 @@ WINDOW = 5
 BASIS_WINDOW = 4
 INTERVAL = 6
 RING = 8
+STEPS = 14
 MARKING = Marking(basis_window_seconds=BASIS_WINDOW * DT, index_limit=0.05, index_premium=0.01)
 CLEARING = ClearingConfig(mark_ema_half_life_seconds=120.0, mark_window_seconds=WINDOW * DT, marking=MARKING)
 
@@ -44,7 +44,7 @@ QUOTES = st.tuples(
 STREAMS = st.lists(
     st.tuples(st.lists(QUOTES, min_size=1, max_size=3), st.sampled_from([0.0, 90.5, 101.0625, 110.0])),
     min_size=1,
-    max_size=14,
+    max_size=STEPS,
 )
 
 
@@ -118,7 +118,10 @@ class Slow:
 
 
 def exchange(rule: str) -> Exchange:
-    e = Exchange(2, mark=MARK_RULES[rule], contracts=[contract("a", funding_interval_steps=INTERVAL)])
+    e = Exchange(
+        2, mark=MARK_RULES[rule], contracts=[contract("a", funding_interval_steps=INTERVAL)], steps=STEPS,
+        oracle_columns=s.OP_SOURCE,
+    )  # fmt: skip
     market: Any = SimpleNamespace(state=e.state, config=MarketConfig(steps=8), contract_table=e.table)
     venue.put_marking(market, replace(CLEARING, mark=rule))
     e.state.quotes["funding_rate"][0] = round(0.01 * s.RATE_ONE)
@@ -137,7 +140,6 @@ def quote(e: Exchange, reading: tuple[int, ...]) -> tuple[int, int, int, int]:
 
 def run(rule: str, stream: Any, check: Callable[[int, float], None]) -> None:
     e, slow = exchange(rule), Slow()
-    e.state.oracle_path = np.zeros((len(stream) + 1, 1, s.OP_SOURCE))
     for readings, perpetual in stream:
         e.state.oracle_path[slow.step, 0, s.OP_PERP] = perpetual
         e.state.quotes["funding_last"][0] = slow.step // INTERVAL * INTERVAL
@@ -171,8 +173,7 @@ def test_rounds_within_a_step_never_compound(rule: str, stream: Any) -> None:
     """The marks after a step are the same whether its book was read once or in many rounds of the same books."""
     patient, busy = exchange(rule), exchange(rule)
     for e in (patient, busy):
-        e.state.oracle_path = np.zeros((len(stream) + 1, 1, s.OP_SOURCE))
-        e.state.oracle_path[1:, 0, s.OP_PERP] = [perpetual for _, perpetual in stream]
+        e.state.oracle_path[1 : len(stream) + 1, 0, s.OP_PERP] = [perpetual for _, perpetual in stream]
     for readings, _ in stream:
         last = readings[-1]
         for reading in [*readings, *readings, last, last]:

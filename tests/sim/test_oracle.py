@@ -56,12 +56,12 @@ def test_one_price_of_several(sources: list[tuple[float, int]]) -> None:
 
 
 def test_a_venue_scatters_around_the_value() -> None:
-    long = build_world(GbmWorld(volatility=0.02, oracle={"sources": [{"name": "a", "noise": 0.01}]}), [PERP], 40_000,
+    long = build_world(GbmWorld(volatility=0.02, oracle={"sources": [{"name": "a", "noise": 0.01}]}), [PERP], 10_000,
                        DT, 1440, 2)  # fmt: skip
     log = np.log(long.index[:, 0] / SUB / long.value[:, 0])
-    assert log.std() == pytest.approx(0.01, rel=0.1)
+    assert log.std() == pytest.approx(0.01, rel=0.15)
     decay = math.exp(-60 / 600)
-    assert np.corrcoef(log[1:], log[:-1])[0, 1] == pytest.approx(decay, abs=0.02)
+    assert np.corrcoef(log[1:], log[:-1])[0, 1] == pytest.approx(decay, abs=0.03)
 
 
 def test_venues_are_keyed_by_their_names() -> None:

@@ -7,6 +7,7 @@ against a maintenance of 1/16 of 9400, 588.
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from margin import forced_limits
-from sim import invariants
-from sim.contracts import Contract
+from sim import invariants, venue
+from sim.config import ClearingConfig, MarketConfig
+from sim.contracts import Contract, rate_to_units
 from sim.errors import ConfigError
-from sim.kernels import clearing, limits, messages, pace
+from sim.kernels import clearing, limits, messages, pace, sizes
 from sim.kernels import state as s
+from sim.kernels.wide import mul_rate
 from sim.liquidation import (
     POLICIES,
     LiquidationPolicy,
@@ -235,6 +238,18 @@ def test_deribit_acts_sixty_times_in_a_step_of_a_minute() -> None:
     assert not pace.is_ready(exchange.state, 0, -1)
     exchange.next_step()
     assert pace.is_ready(exchange.state, 0, -1)
+
+
+def test_a_fork_to_another_policy_keeps_the_waits() -> None:
+    """Thirty seconds are half a step under one policy and one of sixty slots under another."""
+    exchange = large(dt=60.0, rounds=1)
+    exchange.clear()
+    wait = int(exchange.state.accounts["wait_until"][0])
+    assert wait == 3  # two slots a step: the second half of step 1
+    market: Any = SimpleNamespace(state=exchange.state, config=MarketConfig(steps=8), contract_table=exchange.table)
+    for name, expected in (("deribit", 90), ("full", 2)):
+        venue.put_policy(market, ClearingConfig(policy=POLICIES[name]))
+        assert int(exchange.state.accounts["wait_until"][0]) == expected
 
 
 def test_a_cooldown_starts_only_when_something_was_closed() -> None:
@@ -566,3 +581,22 @@ def test_policies_are_named_and_changed() -> None:
 ])  # fmt: skip
 def test_a_last_resort_follows_where_something_may_be_left(name: str, limit: int, expected: bool) -> None:
     assert clearing.has_last_resort(Exchange(2, policy=POLICIES[name], limit=limit).state) == expected
+
+
+@given(st.integers(1, 100), st.integers(1, 10**6))
+def test_a_stated_percentage_of_lots_is_rounded_up_exactly(percent: int, lots: int) -> None:
+    """30 % of ten lots are three, although no binary fraction is .3."""
+    rate = rate_to_units(percent / 100)
+    assert mul_rate(lots, sizes.stated(rate)) == -(-lots * percent // 100)
+
+
+@given(st.integers(1, 99), st.integers(1, 10**6))
+def test_a_stated_ratio_is_compared_exactly(percent: int, n: int) -> None:
+    """Equity of 95 against 100 is neither above nor below .95, one unit more or less is."""
+    rate, own, required = rate_to_units(percent / 100), percent * n, 100 * n
+    assert not sizes.is_below(own, required, rate)
+    assert not sizes.is_above(own, required, rate)
+    assert sizes.is_below(own - 1, required, rate)
+    assert sizes.is_above(own + 1, required, rate)
+    assert not sizes.is_below(2 * n, 3 * n, rate_to_units(2 / 3))
+    assert sizes.is_below(2 * n - 1, 3 * n, rate_to_units(2 / 3))

@@ -23,12 +23,14 @@ class SteppedExchange(Exchange):
     def __init__(
         self, contracts: Sequence[Contract], world: WorldPaths, clearing: ClearingConfig | None = None, **more: Any
     ) -> None:
-        super().__init__(contracts=contracts, **more)
+        path = world.oracle_path
+        columns = 0 if path is None else path.shape[2]
+        super().__init__(contracts=contracts, steps=len(world.index) - 1, oracle_columns=columns, **more)
         self.state.meta[s.M_STEP] = 0
-        self.state.index_path = world.index
-        if world.oracle_path is not None:
+        self.state.index_path[:] = world.index
+        if path is not None:
             self.state.oracle[:] = world.oracle
-            self.state.oracle_path = world.oracle_path
+            self.state.oracle_path[:] = path
         for c, terms in enumerate(contracts):
             self.state.price_history[:, c, s.PRICE_MID] = terms.initial_price * s.SUBTICKS
         if clearing is not None:
