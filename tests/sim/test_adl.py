@@ -528,7 +528,7 @@ def test_a_list_is_drawn_up_once_a_reading(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_heap_gives_scores_in_falling_order(scores: list[float]) -> None:
     exchange = Exchange(len(scores))
     state, count = exchange.state, len(scores)
-    state.adl_heaps = np.zeros((1, 2, count), s.RANKED)
+    adl_ranking.draw_up(state, 0, 1)  # nobody holds anything: it only makes room
     for i, score in enumerate(scores):
         adl_ranking.put(state, 0, 0, i, i, score, 1.0, 0)
         adl_ranking.sift_up(state, 0, 0, i)
