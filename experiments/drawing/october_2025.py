@@ -41,10 +41,10 @@ def _draw(result: Mapping[str, Any], folder: Path, name: str, minutes: slice, la
         "and winners are closed out with the losers"
     )
     with look():
-        sheet, axes = canvas([1.7, 1.2, 1.4, 1.1])
+        sheet, axes = canvas([1.7, 1.25, 1.4, 1.25])
         for row, (key, text, scale) in enumerate(
-            (("mid", "price", 1.0), ("open_interest", "open interest,\nthousand lots", 1e-3), ("", "", 1.0),
-             ("depth_bid", "bids within 5 %,\nthousand lots", 1e-3))
+            (("mid", "price", 1.0), ("open_interest", "open interest,\n1,000 lots", 1e-3), ("", "", 1.0),
+             ("depth_bid", "bids within 5 %,\n1,000 lots", 1e-3))
         ):  # fmt: skip
             if not key:
                 continue
@@ -55,6 +55,7 @@ def _draw(result: Mapping[str, Any], folder: Path, name: str, minutes: slice, la
             axes[row].set_ylabel(text)
             if key != "mid":
                 from_zero(axes[row])
+                axes[row].set_ylim(0.0, 1.06 * max(float(by["high"].max()), float(by["first"].max()), 1e-3))
         value = series["value"]["median"][minutes]
         axes[0].plot(hours, value, color=MUTED, linewidth=1.0, linestyle="--", label="exogenous value, median")
         axes[0].legend(loc="lower left", fontsize=7, frameon=False, ncols=3)
@@ -63,8 +64,8 @@ def _draw(result: Mapping[str, Any], folder: Path, name: str, minutes: slice, la
         closed = 100 * series["liquidated"]["first"][minutes] / total
         given = 100 * series["deleveraged"]["first"][minutes] / total
         axes[2].bar(hours, closed, width, color=_RED, alpha=0.55, label=f"liquidated (seed {first})")
-        axes[2].bar(hours, given, width, color=INK, label="of which by auto-deleveraging")
-        axes[2].set_ylabel("% of the day's\nliquidations a minute")
+        axes[2].bar(hours, given, width, color=INK, label="auto-deleveraging, of traders and of the vault")
+        axes[2].set_ylabel("% of all liqui-\ndations, a minute")
         axes[2].legend(loc="upper left", fontsize=7, frameon=False)
         axes[-1].set_xlabel(label)
         axes[-1].set_xlim(hours[0] - width, hours[-1] + width)

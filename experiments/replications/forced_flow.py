@@ -75,7 +75,7 @@ def by_minute(step: NDArray[np.int64], value: Floats, *, since: int, until: int,
     minutes = -int(-(until - since) * dt_seconds // 60)
     inside = (step > since) & (step <= until)
     minute = ((step[inside] - 1 - since) * dt_seconds // 60).astype(np.int64)
-    return np.bincount(minute, weights=value[inside], minlength=minutes)
+    return np.bincount(minute, weights=value[inside], minlength=minutes).astype(np.float64)
 
 
 def largest_share(per_minute: Floats, minutes: int) -> float:

@@ -58,7 +58,7 @@ def test_nothing_has_no_shares() -> None:
 
 
 def test_a_step_that_was_not_recorded_is_refused() -> None:
-    with pytest.raises(ValueError, match="record.every"):
+    with pytest.raises(ValueError, match=r"record\.every"):
         flow.closings(events((9, "liquidation", "retail", -5, 5)), MARKS, backstop="")
 
 
