@@ -73,7 +73,8 @@ def outcomes(folder: Path, result: Mapping[str, Any]) -> FigureFile:
         off = result["off"].get(name) or {}
         if name == "drawdown_mid" and off.get("mean") is not None:
             axes.axvline(off["mean"] * scale.factor, color=MUTED, linewidth=0.9, linestyle=(0, (1, 1.4)), zorder=1)
-        axes.set_xlim(left=min([0.0, *(e["low"] * scale.factor for e in estimates.values() if e.get("low"))]))
+        ends = [e.get(key) for e in estimates.values() for key in ("mean", "low")]
+        axes.set_xlim(left=min([0.0, *(1.05 * end * scale.factor for end in ends if end is not None)]))
         _dress(axes, rows, describe(name).label, scale.unit, labelled=i % COLUMNS == 0)
     _legend(figure, styles if len(styles) > 1 else {})
     caption = (
@@ -146,7 +147,7 @@ def _interval(
         axes.plot([low * factor, high * factor], [y, y], color=style.color, linewidth=1.3, zorder=2)
     axes.plot(
         [mean * factor], [y], marker=style.marker, markersize=4.0, markeredgewidth=1.1, markeredgecolor=style.color,
-        markerfacecolor=style.color if filled else PAPER, linestyle="none", zorder=3,
+        markerfacecolor=style.color if filled else PAPER, linestyle="none", zorder=3, clip_on=False,
     )  # fmt: skip
 
 

@@ -52,8 +52,9 @@ class Arm:
         Raises:
             ConfigError: with every key or value that is not allowed.
         """
-        raw: dict[str, Any] = scenario.clearing.model_dump()
-        if self.changes.get("liquidation", raw["liquidation"]) != raw["liquidation"]:
+        # what the scenario leaves unsaid stays unsaid: a policy has its own values there
+        raw: dict[str, Any] = scenario.clearing.model_dump(exclude_unset=True)
+        if self.changes.get("liquidation", scenario.clearing.liquidation) != scenario.clearing.liquidation:
             raw["policy"] = {}
         problems: list[Problem] = []
         for key, value in self.changes.items():
@@ -149,9 +150,11 @@ def complete(scenario: Scenario, arms: Sequence[Arm]) -> tuple[list[Arm], str]:
     Raises:
         ConfigError: a label is used twice, or an arm is not a venue.
     """
+    from experiments.build import clearing, clearing_config
+
     _distinct(OPTION, [arm.label for arm in arms])
     for arm in arms:
-        if arm.section(scenario) == scenario.clearing:
+        if clearing_config(scenario, arm.section(scenario)) == clearing(scenario):
             return list(arms), arm.label
     _distinct(OPTION, [OWN, *(arm.label for arm in arms)])
     return [Arm(OWN), *arms], OWN

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from experiments import scenario
+from experiments.build import clearing_config
 from experiments.studies.arms import OWN, Arm, complete, grid, parse
 from sim.errors import ConfigError
 from sim.liquidation import POLICIES
@@ -69,9 +70,15 @@ def test_the_grid_is_policies_times_marks(venue) -> None:
 
 def test_another_policy_starts_from_its_own_parameters() -> None:
     changed = scenario.load("venue", ["clearing.liquidation=partial", "clearing.policy.target_ratio=1.2"])
-    assert Arm("x", {"liquidation": "full"}).section(changed).policy == {}
-    assert Arm("x", {"mark": "ema"}).section(changed).policy == {"target_ratio": 1.2}
-    assert Arm("x", {"liquidation": "partial"}).section(changed).policy == {"target_ratio": 1.2}
+    own = POLICIES["partial"].target_ratio
+
+    def ratio(**changes: str) -> tuple[str, float]:
+        policy = clearing_config(changed, Arm("x", changes).section(changed)).policy
+        return policy.size, policy.target_ratio
+
+    assert ratio(mark="ema") == ratio(liquidation="partial") == ("target", 1.2)
+    assert ratio(liquidation="full") == ("full", POLICIES["full"].target_ratio)
+    assert own != 1.2
 
 
 def test_the_own_venue_is_always_an_arm(venue) -> None:
