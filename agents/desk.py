@@ -57,6 +57,12 @@ class Bid(NamedTuple):
     side: int
     lots: int
     discount: int
+    fee: int = 0
+    gas: int = 0
+    latency: int = 0
+    share: int = 0
+    least: int = 0
+    revert: int = 0
 
 
 class Quote:
@@ -75,6 +81,7 @@ class Quote:
         self.max_lots = int(terms["max_lots"])
         self.band = int(terms["band"]) / RATE_ONE
         self.rate_initial = int(state.rate_initial[contract]) / RATE_ONE
+        self.liquidated = int(row["liquidated"])
         self.value = float(rows.value_now(state, contract))
         self.lot_value = float(rows.value_of_lot(state, contract))
 
@@ -116,6 +123,10 @@ class Trader:
     def equity(self) -> int:
         """Wallet, pockets and unrealised profit, minor units."""
         return int(ledger.equity(self.desk.state, self.account))
+
+    def pay_for_speed(self, fee: int) -> None:
+        """Set the priority fee of the messages that follow, minor units."""
+        self.desk.state.accounts["priority_fee"][self.account] = fee
 
     @property
     def status(self) -> int:
@@ -167,6 +178,12 @@ class Desk:
             return self.state.trader_ints, self.population.INTS.index(name)
         raise AttributeError(name)
 
+    def lots_resting(self, low: int, high: int) -> int:
+        """Lots that rest between two prices, both included."""
+        orders = self.state.orders
+        mine = (orders["side"] != 0) & (orders["contract"] == self.contract)
+        return int(orders["quantity"][mine & (orders["price"] >= low) & (orders["price"] <= high)].sum())
+
     def trader(self, row: int) -> Trader:
         """The trader of a row."""
         return Trader(self, self.first + row)
@@ -214,6 +231,21 @@ class Desk:
             Message(trader.account, where, kind, side, tif, flags, price, abs(lots), expiry, 0, cause, 0)
         )
 
-    def offer(self, trader: Trader, side: int, lots: int, discount: int) -> None:
-        """Leave a standing offer."""
-        self.bids.append(Bid(trader.account, self.contract, side, lots, discount))
+    def offer(
+        self,
+        trader: Trader,
+        side: int,
+        lots: int,
+        discount: int,
+        *,
+        fee: int = 0,
+        gas: int = 0,
+        latency: int = 0,
+        share: int = 0,
+        least: int = 0,
+        revert: int = 0,
+    ) -> None:
+        """Leave a standing offer (see :func:`sim.kernels.messages.push_bid`)."""
+        self.bids.append(
+            Bid(trader.account, self.contract, side, lots, discount, fee, gas, latency, share, least, revert)
+        )

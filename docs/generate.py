@@ -4,7 +4,7 @@
     python docs/generate.py --check    exit code 1 if a page is out of date
 
 A page marks its tables by comments: ``<!-- table: X -->`` begins one, ``<!-- end -->`` ends it, where X is a model as
-``module:Model``, or ``agents``, ``families``, ``regimes`` or ``measures``.
+``module:Model``, or ``agents``, ``families``, ``marks``, ``regimes`` or ``measures``.
 """
 
 from __future__ import annotations
@@ -94,6 +94,15 @@ def families_text() -> str:
     return "\n".join(rows)
 
 
+def marks_text() -> str:
+    """Every mark rule in words."""
+    from sim.marks import RULES
+
+    rows = ["| `clearing.mark` | mark price | feedback | published by |", "|---|---|---|---|"]
+    rows += [f"| `{name}` | {rule.price} | {rule.feedback} | {rule.source} |" for name, rule in RULES.items()]
+    return "\n".join(rows)
+
+
 def measures_text() -> str:
     """Every measure: name, unit, definition."""
     from experiments.vocabulary import FAMILIES, MEASURES
@@ -108,7 +117,10 @@ def measures_text() -> str:
 
 def table(what: str) -> str:
     """The text for a mark."""
-    named = {"agents": agents_text, "families": families_text, "regimes": regimes_text, "measures": measures_text}
+    named = {
+        "agents": agents_text, "families": families_text, "marks": marks_text, "regimes": regimes_text,
+        "measures": measures_text,
+    }  # fmt: skip
     if what in named:
         return named[what]()
     module, _, model = what.partition(":")

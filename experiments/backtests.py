@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from experiments.cli import print_json
+from experiments.store import new_folder
 from margin.backtests.models import Scaling, Setting, Side
 from margin.durations import parse_duration
-from sim.errors import ConfigError, OutputError
+from sim.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,7 +35,7 @@ def command(
     """
     from margin.backtest import backtest, expand, load_prices
 
-    folder = None if out is None else _new_folder(out)
+    folder = None if out is None else new_folder(out)
     chosen = expand(models, overlays, _number("--lambda", decay), _number("--window", window))
     setting = Setting(
         confidence=_number("--confidence", confidence),
@@ -85,13 +86,6 @@ def _days(text: str) -> int:
     if unit != "d" or amount != int(amount) or not 1 <= amount <= 1000:
         raise ConfigError.of("--horizon", text, "whole days up to 1000, such as 1d or 5d")
     return int(amount)
-
-
-def _new_folder(out: str) -> Path:
-    folder = Path(out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"--out = {out!r} exists; allowed: a new or empty folder")
-    return folder
 
 
 def _keep(test: Backtest, folder: Path) -> None:

@@ -9,7 +9,7 @@ import agents
 from agents.registry import MarketInfo
 from experiments import regimes
 from experiments.contract_terms import contract_of
-from experiments.events import EventBase, ValueJumpEvent, VolatilityEvent
+from experiments.events import DepegEvent, EventBase, OracleFaultEvent, ValueJumpEvent, VolatilityEvent
 from experiments.scenario import Scenario
 from experiments.sections import ClearingSection
 from sim.breakers import Breakers
@@ -19,8 +19,9 @@ from sim.errors import ConfigError, Problem
 from sim.kernels.state import BUY, SELL
 from sim.liquidation import policy
 from sim.market import Market
+from sim.marks import Marking
 from sim.waterfall import Waterfall
-from sim.world import ValueJump, VolatilityChange, WorldEvent, WorldPaths, build_world
+from sim.world import Depeg, OracleFault, ValueJump, VolatilityChange, WorldEvent, WorldPaths, build_world
 
 _SCRIPTED = (
     "lots",
@@ -31,6 +32,8 @@ _SCRIPTED = (
     "leverage_low",
     "leverage_high",
     "entry_spread",
+    "currency",
+    "share",
 )
 
 
@@ -48,6 +51,16 @@ def world_events(scenario: Scenario) -> list[WorldEvent]:
             found.append(ValueJump(step, event.log_size, event.contract, event.name))
         elif isinstance(event, VolatilityEvent):
             found.append(VolatilityChange(step, event.duration_steps, event.factor, event.name))
+        elif isinstance(event, DepegEvent):
+            found.append(
+                Depeg(step, event.contract, event.level, event.over_steps, event.duration_steps, event.recovery_steps,
+                      event.name)
+            )  # fmt: skip
+        elif isinstance(event, OracleFaultEvent):
+            found.append(
+                OracleFault(step, event.duration_steps, event.mode, event.log_size, event.contract,
+                            tuple(event.sources), event.name)
+            )  # fmt: skip
     return found
 
 
@@ -81,7 +94,7 @@ def scripted_events(scenario: Scenario) -> list[ScriptedEvent]:
 def _scripted(event: EventBase, scenario: Scenario) -> ScriptedEvent:
     stated = event.model_dump(exclude={"name", "kind", "at_step", "at_day", "at_date", "contract", "side"})
     known = {key: value for key, value in stated.items() if key in _SCRIPTED and value is not None}
-    if "duration_steps" in stated:
+    if stated.get("duration_steps") is not None:
         known["steps"] = stated["duration_steps"]
     contract = getattr(event, "contract", None)
     return ScriptedEvent(
@@ -105,13 +118,14 @@ def clearing_config(scenario: Scenario, section: ClearingSection) -> ClearingCon
     Raises:
         ConfigError: no such policy, or no such parameter of one.
     """
-    plain = section.model_dump(exclude={"liquidation", "policy", "waterfall", "breakers"})
+    plain = section.model_dump(exclude={"liquidation", "policy", "waterfall", "breakers", "marking"})
     waterfall = section.waterfall.model_dump()
     return ClearingConfig(
         notice_steps=scenario.margin.notice_steps,
-        policy=policy(section.liquidation, section.policy),
+        policy=policy(section.liquidation, section.policy.model_dump()),
         waterfall=Waterfall(**waterfall | {"layers": tuple(waterfall["layers"])}),
         breakers=Breakers(**section.breakers.model_dump()),
+        marking=Marking(**section.marking.model_dump()),
         **plain,
     )
 

@@ -9,12 +9,30 @@ import agents
 from agents.registry import MarketInfo
 from experiments import contract_terms
 from experiments import regimes as margin_regimes
-from experiments.events import EVENT_KINDS, EventBase, SeedOpenInterest, step_of
-from experiments.sections import ContractSection, MarginSection, MarketSection, MeasureSection, PopulationSpec
+from experiments.events import (
+    EVENT_KINDS,
+    DepegEvent,
+    EventBase,
+    OracleFaultEvent,
+    SeedOpenInterest,
+    SwapCollateral,
+    step_of,
+)
+from experiments.sections import (
+    ClearingSection,
+    ContractSection,
+    MarginSection,
+    MarketSection,
+    MeasureSection,
+    PopulationSpec,
+)
 from sim.errors import ConfigError, Problem
 from sim.kernels.state import SPECIAL_ACCOUNTS
+from sim.liquidation import POLICIES, policy, policy_problems
 from sim.problems import did_you_mean
+from sim.waterfall import Waterfall, waterfall_problems
 from sim.world import WORLD_KINDS, HistoricalWorld, trading_days
+from sim.world import oracle as world_oracle
 
 if TYPE_CHECKING:
     from experiments.scenario import _Reader
@@ -36,6 +54,7 @@ def world(
     config = reader.validated(WORLD_KINDS[kind], given, "world")
     if config is None or market is None or not contracts or len(contracts) != len(reader.entries("contracts")):
         return config, None
+    reader.add(world_oracle.problems(config.oracle, contracts, market.dt_seconds))
     return _dated(reader, config, contracts)
 
 
@@ -103,6 +122,7 @@ def events(
             held = {c.name: c.kind for c in contracts}.get(contract or contracts[0].name, "linear_perpetual")
             if held == "spot" or held.endswith("option"):
                 reader.add([Problem("", f"{key}.contract", contract, f"a perpetual or future, not {held}")])
+        _world_event(reader, event, key, contracts)
         found.append(event)
         step = step_of(event, market.steps_per_day, dates) if market is not None else None
         if step is not None:
@@ -111,6 +131,36 @@ def events(
             allowed = "only in a historical world" if dates is None else f"a trading day {dates[0]} to {dates[-1]}"
             reader.add([Problem("", f"{key}.at_date", event.at_date, allowed)])
     return found, steps
+
+
+def _world_event(reader: _Reader, event: EventBase, key: str, contracts: Sequence[ContractSection]) -> None:
+    """What depegs, swaps of collateral and faults name must be there: a spot contract, a currency, sources."""
+    if isinstance(event, DepegEvent):
+        spots = [contract.name for contract in contracts if contract.kind == "spot"]
+        if contracts and event.contract in [contract.name for contract in contracts] and event.contract not in spots:
+            reader.add([Problem("", f"{key}.contract", event.contract, "a spot contract" + _listed(spots))])
+    elif isinstance(event, SwapCollateral) and contracts:
+        account = contracts[0].currency
+        names = [c.currency for c in contracts] + [c.base_currency for c in contracts if c.base_currency]
+        others = [name for name in dict.fromkeys(names) if name != account]
+        if event.currency not in others:
+            reader.add(
+                [Problem("", f"{key}.currency", event.currency, f"a currency beside {account}" + _listed(others))]
+            )
+    elif isinstance(event, OracleFaultEvent):
+        given = reader.raw.get("world")
+        oracle = given.get("oracle") if isinstance(given, dict) else None
+        tables = [oracle.get(name) for name in ("sources", "perpetuals")] if isinstance(oracle, dict) else []
+        entries = [entry for table in tables if isinstance(table, list) for entry in table if isinstance(entry, dict)]
+        known = [str(entry.get("name")) for entry in entries]
+        for name in event.sources:
+            if name not in known:
+                allowed = "a source of the oracle" + _listed(known) + did_you_mean(name, known)
+                reader.add([Problem("", f"{key}.sources", name, allowed)])
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ": " + ", ".join(names) if names else ", of which there is none"
 
 
 def steps(reader: _Reader, market: MarketSection | None, dates: Sequence[str] | None) -> int:
@@ -156,6 +206,24 @@ def regimes(
         where = f"margin.regimes.{label}"
         key = f"{where}.regime" if "regime" in params else where
         reader.add(margin_regimes.check(params.get("regime", label), rest, key, where, names))
+
+
+def clearing(reader: _Reader, section: ClearingSection | None, market: MarketSection | None) -> None:
+    """The liquidation policy exists and makes sense beside the rest of the venue's design; so does the waterfall."""
+    if section is None:
+        return
+    waterfall = section.waterfall
+    found = waterfall_problems(Waterfall(**waterfall.model_dump()))
+    names = [str(entry.get("name", entry.get("kind"))) for entry in reader.entries("populations")]
+    if waterfall.vault and waterfall.vault not in names:
+        reader.choice("clearing.waterfall.vault", waterfall.vault, names)
+    if section.liquidation not in POLICIES:
+        reader.choice("clearing.liquidation", section.liquidation, POLICIES)
+    elif not found:
+        rule = policy(section.liquidation, section.policy.model_dump())
+        dt = market.dt_seconds if market is not None else 1.0
+        found += policy_problems(rule, dt, section.forced_limit, waterfall.layers)
+    reader.add(found)
 
 
 def terms(reader: _Reader, market: MarketSection | None, contracts: Sequence[ContractSection]) -> bool:

@@ -118,6 +118,87 @@ def cascade(
     )  # fmt: skip
 
 
+@app.command(name="flat-book")
+def flat_book(
+    gain: Annotated[
+        str, typer.Option("--gain", help="Liquidated lots per tick over bid lots per tick, by commas.")
+    ] = "0.2,0.5,0.8,1.2",
+    accounts: Annotated[str, typer.Option("--accounts", help="Leveraged longs below the book.")] = "2000",
+    depth: Annotated[str, typer.Option("--depth", metavar="LOTS", help="Bid lots per tick.")] = "240",
+    sale: Annotated[
+        str, typer.Option("--sale", metavar="TICKS", help="Exogenous sales, in ticks that they sweep, by commas.")
+    ] = "200",
+    mark: Annotated[str, typer.Option("--mark", help="Rule of the mark: last, mid, ema, ...")] = "last",
+    policy: Annotated[str, typer.Option("--policy", help="Liquidation policy.")] = "full",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the exchange against a law: on a flat book a fall is amplified by 1 / (1 - g)."""
+    from experiments import commands
+
+    commands.flat_book(
+        gain=_numbers("--gain", gain), accounts=_whole("--accounts", accounts), depth=_whole("--depth", depth),
+        sale=tuple(_whole("--sale", part) for part in sale.split(",")), mark=mark, policy=policy, out=out,
+        as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def venues(
+    scenario: ScenarioName,
+    policies: Annotated[
+        str | None, typer.Option("--policies", help="Liquidation policies, by commas; all if left out.")
+    ] = None,
+    marks: Annotated[
+        str | None, typer.Option("--marks", help="Mark rules, by commas; mid,ema,index_median if left out.")
+    ] = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option("--arm", metavar="ARM", help='A design "label: clearing.key=value, ..."; repeatable.'),
+    ] = None,
+    event: Annotated[
+        str | None, typer.Option("--event", help="The event; the scenario's measure.event if left out.")
+    ] = None,
+    fork_lead: Annotated[str, typer.Option("--fork-lead", help="Steps from the fork to the event.")] = "30",
+    seeds: Seeds = None,
+    assignments: Assignments = None,
+    plugin: Plugins = None,
+    check: Check = False,
+    jobs: Jobs = "1",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare designs of the venue: policies times marks, or arms of your own, forked before the event."""
+    from experiments import commands
+
+    if not fork_lead.isdecimal():
+        raise ConfigError.of("--fork-lead", fork_lead, "a whole number of steps, not negative")
+    commands.venues(
+        scenario, parse_seeds(seeds if seeds is not None else "30"), policies=policies, marks=marks, arms=arm or [],
+        event=event, lead=int(fork_lead), assignments=assignments or [], plugins=plugin or [], check=check,
+        jobs=_workers(jobs), out=out, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def replicate(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which one; october-2025.")],
+    seeds: Seeds = None,
+    assignments: Assignments = None,
+    check: Check = False,
+    jobs: Jobs = "1",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set a scenario beside what was published about a real event."""
+    from experiments import commands
+
+    chosen = parse_seeds(seeds) if seeds is not None else None
+    commands.replicate(
+        name, chosen, assignments=assignments or [], check=check, jobs=_workers(jobs), out=out, as_json=as_json
+    )
+
+
 @app.command()
 def backtest(
     prices: Annotated[
@@ -191,6 +272,14 @@ def regimes(name: Name = None, plugin: Plugins = None, as_json: AsJson = False) 
     from experiments import commands
 
     commands.regimes(name, plugins=plugin or [], as_json=as_json)
+
+
+@app.command()
+def policies(name: Name = None, as_json: AsJson = False) -> None:
+    """List the liquidation policies with their parameters and sources, or explain one."""
+    from experiments import commands
+
+    commands.policies(name, as_json=as_json)
 
 
 @app.command()
@@ -288,6 +377,12 @@ def check_installation() -> None:
 def _workers(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise ConfigError.of("--jobs", text, "a whole number from 1 to 1024")
+    return int(text)
+
+
+def _whole(key: str, text: str) -> int:
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise ConfigError.of(key, text, "a whole number above 0")
     return int(text)
 
 

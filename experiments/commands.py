@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from experiments import engines, scenario
 from experiments.cli import print_json
 from experiments.scenario import Scenario
-from experiments.store import SUMMARY, OutputFolder
+from experiments.store import SUMMARY, OutputFolder, new_folder
 from sim.errors import ConfigError, OutputError
 from sim.problems import one_of
 
@@ -52,6 +53,32 @@ def compare(
     _say_where(out)
 
 
+def flat_book(
+    *, gain: Sequence[float], accounts: int, depth: int, sale: Sequence[int], mark: str, policy: str, out: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """``marginlab flat-book``."""
+    from experiments.studies.flat_book import FlatBooks, lines, study
+
+    asked = FlatBooks(tuple(gain), tuple(sale), accounts, depth, mark, policy)
+    asked.books()  # every combination is checked before anything runs or is written
+    folder = new_folder(out) if out is not None else None
+    result = study(asked)
+    if folder is not None:
+        from experiments.drawing.flat_book import figure
+
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        (folder / "flat-book.json").write_text(text, encoding="utf-8")
+        figure(result, folder)
+    if as_json:
+        print_json(result)
+        return
+    for line in lines(result):
+        print(line)
+    _say_where(out)
+
+
 def cascade(
     source: str, seeds: Sequence[int], *, targets: tuple[float, ...], event: str | None, assignments: Sequence[str],
     plugins: Sequence[str], check: bool, jobs: int, out: str | None, as_json: bool,
@@ -72,6 +99,69 @@ def cascade(
     for line in cascade_lines(result):
         print(line)
     _say_where(out)
+
+
+def venues(
+    source: str, seeds: Sequence[int], *, policies: str | None, marks: str | None, arms: Sequence[str],
+    event: str | None, lead: int, assignments: Sequence[str], plugins: Sequence[str], check: bool, jobs: int,
+    out: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """``marginlab venues``."""
+    from experiments.studies.arms import grid, parse
+    from experiments.studies.policies import Policies
+    from experiments.studies.policies import compare as carry_out
+
+    loaded = _load(source, assignments, plugins)
+    own = [parse(text) for text in arms]
+    crossed = [] if own and policies is None and marks is None else grid(loaded, _words(policies), _words(marks))
+    study = Policies(loaded, (*crossed, *own), tuple(seeds), event, lead, tuple(plugins), check)
+    folder = OutputFolder(out, study.job()) if out is not None else None
+    with _progress(f"venues {loaded.name}") as on_done:
+        result = carry_out(study, workers=jobs, folder=folder, on_done=on_done)
+    if folder is not None:
+        from experiments.reporting import write
+
+        write(folder.path)
+    if as_json:
+        print_json(result)
+        return
+    from experiments.policies_report import lines
+
+    for line in lines(result):
+        print(line)
+    _say_where(out)
+
+
+def _words(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
+def replicate(
+    name: str, seeds: Sequence[int] | None, *, assignments: Sequence[str], check: bool, jobs: int, out: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """``marginlab replicate``."""
+    from experiments.replications import REPLICATIONS, october_2025
+
+    if name not in REPLICATIONS:
+        raise ConfigError.of("NAME", name, one_of(name, REPLICATIONS))
+    loaded = _load(name, assignments, ())
+    study = october_2025.Replication(loaded, tuple(seeds if seeds is not None else october_2025.SEEDS), check)
+    study.validate()
+    folder = OutputFolder(out, study.job()) if out is not None else None
+    with _progress(f"replicate {name}") as on_done:
+        result = october_2025.replicate(study, workers=jobs, folder=folder, on_done=on_done)
+    if folder is not None:
+        from experiments.drawing.october_2025 import figure
+
+        figure(result, folder.path)
+    if as_json:
+        print_json(result)
+        return
+    for line in october_2025.lines(result):
+        print(line)
+    if out is not None:
+        print(f"Results: {out}")
 
 
 def scenarios(name: str | None, *, as_json: bool) -> None:
@@ -112,6 +202,20 @@ def regimes(name: str | None, *, plugins: Sequence[str], as_json: bool) -> None:
         print_json(plain(found))
         return
     print("\n".join(regime_page.page(found)))
+
+
+def policies(name: str | None, *, as_json: bool) -> None:
+    """``marginlab policies``."""
+    from experiments import policy_page
+
+    known = policy_page.summaries()
+    if name is None:
+        print_json(known) if as_json else print("\n".join(policy_page.listing(known)))
+        return
+    if name not in known:
+        raise ConfigError.of("NAME", name, one_of(name, known))
+    found = policy_page.explanation(name)
+    print_json(found) if as_json else print("\n".join(policy_page.page(found)))
 
 
 def margin(

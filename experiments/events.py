@@ -62,6 +62,49 @@ class VolatilityEvent(EventBase):
     duration_steps: Count
 
 
+class DepegEvent(EventBase):
+    """The value of a spot contract moves to a part of what it would be, and stays there or comes back."""
+
+    kind: Literal["depeg"]
+    contract: Name = Field(description="spot contract between the currency that loses its peg and the account currency")
+    level: Annotated[Number, Field(gt=0, le=10)] = Field(description="factor on the value while it lasts; 0.65")
+    over_steps: Count = Field(1, description="steps that the way there takes")
+    duration_steps: Count | None = Field(None, description="steps at the level; it stays if left out")
+    recovery_steps: Count = Field(1, description="steps that the way back takes")
+
+
+class OracleFaultEvent(EventBase):
+    """Sources of the oracle, or the oracle as a whole, go wrong for a time."""
+
+    kind: Literal["oracle_fault"]
+    mode: Literal["frozen", "spike", "bias"] = Field(
+        description="frozen: the last price stays; bias: prices times a factor; spike: a factor that fades to one"
+    )
+    log_size: Annotated[Number, Field(ge=-5, le=5)] = Field(0.0, description="spike, bias: log of the factor")
+    duration_steps: Count
+    contract: Name | None = Field(None, description="contract whose index it hits; all if left out")
+    sources: list[Name] = Field(
+        default=[], description="names of `[world.oracle]` sources; the oracle as a whole if left out"
+    )
+
+    def contradictions(self) -> list[tuple[str, object, str]]:
+        """A size where it needs one."""
+        if self.mode == "frozen" and self.log_size:
+            return [("log_size", self.log_size, "nothing with mode = frozen")]
+        if self.mode != "frozen" and not self.log_size:
+            return [("log_size", self.log_size, f"a number other than 0 with mode = {self.mode}")]
+        return []
+
+
+class SwapCollateral(EventBase):
+    """A population exchanges cash for another currency at its present rate, outside the market."""
+
+    kind: Literal["swap_collateral"]
+    population: Name
+    currency: Name = Field(description="the currency that becomes its collateral")
+    share: Annotated[Number, Field(gt=0, le=1)] = Field(1.0, description="part of each trader's cash")
+
+
 class MakersWithdraw(EventBase):
     """Market makers cancel their quotes and stay out for a time."""
 
@@ -83,8 +126,8 @@ class SeedOpenInterest(EventBase):
     per_bid_depth: Positive | None = Field(None, description="open interest as a multiple of bid lots within 5 %")
     r0: Positive | None = Field(None, description="R0 that per_bid_depth gives here, for `marginlab cascade`")
     long_share: Rate = Field(0.8, description="share of the lots that is long")
-    leverage_low: Annotated[Number, Field(ge=1)] = 10.0
-    leverage_high: Annotated[Number, Field(ge=1)] = 30.0
+    leverage_low: Positive = 10.0
+    leverage_high: Positive = 30.0
     entry_spread: Rate = Field(0.02, description="standard deviation of log entry price around the mark")
 
     def contradictions(self) -> list[tuple[str, object, str]]:
@@ -104,13 +147,24 @@ class Moment(EventBase):
 
 
 EventSpec = Annotated[
-    Metaorder | ValueJumpEvent | VolatilityEvent | MakersWithdraw | SeedOpenInterest | Moment,
+    Metaorder
+    | ValueJumpEvent
+    | VolatilityEvent
+    | DepegEvent
+    | OracleFaultEvent
+    | SwapCollateral
+    | MakersWithdraw
+    | SeedOpenInterest
+    | Moment,
     Field(discriminator="kind"),
 ]
 EVENT_KINDS: dict[str, type[EventBase]] = {
     "metaorder": Metaorder,
     "value_jump": ValueJumpEvent,
     "volatility": VolatilityEvent,
+    "depeg": DepegEvent,
+    "oracle_fault": OracleFaultEvent,
+    "swap_collateral": SwapCollateral,
     "withdraw_makers": MakersWithdraw,
     "seed_open_interest": SeedOpenInterest,
     "moment": Moment,

@@ -251,6 +251,28 @@ def incidence(
     return found
 
 
+def owed(market: Market) -> dict[str, Any] | None:
+    """Who is owed what, by population, when a run's losses exceeded what anybody could bear; None when none did.
+
+    Args:
+        market: a market at its end.
+
+    Returns:
+        ``uncovered``: losses that nobody could bear, over the run; ``missing``: what of that, and of accounts under
+        water, is missing at the end; ``populations``: by name ``claim``, ``paid`` and ``owed``, which sums to
+        ``missing``. Minor units (:func:`sim.statement.statement`).
+    """
+    from sim.kernels import state as s
+
+    uncovered = int(market.state.meta[s.M_UNCOVERED])
+    if uncovered == 0:
+        return None
+    table = market.statement()
+    sums = table.groupby("population", sort=False)[["claim", "paid", "owed"]].sum()
+    populations = {str(name): {key: int(row[key]) for key in sums.columns} for name, row in sums.iterrows()}
+    return {"uncovered": uncovered, "missing": int(table["owed"].sum()), "populations": populations}
+
+
 class _Panel:
     """The step table as arrays [recorded step, contract], from the row at or before the window's start to its end."""
 

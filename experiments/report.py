@@ -57,6 +57,10 @@ _INCIDENCE: dict[str, tuple[str, Kind]] = {
     "share": ("Liquidated share of open interest", "fraction"),
     "bankrupt": ("Accounts without equity at the end", "count"),
     "fees": ("Fees paid", "money"),
+    "against_off": ("Profit against the twin without liquidations", "money"),
+    "claim": ("Claims on the venue", "money"),
+    "paid": ("Paid", "money"),
+    "owed": ("Owed and not paid", "money"),
 }
 
 
@@ -139,7 +143,7 @@ def write_report(
         "title": f"{result['scenario']}: {listing(regimes)}",
         "kind": "comparison of margin regimes",
     }
-    return _write(folder, "compare.html.j2", context, result, drawn, styles)
+    return write_page(folder, "compare.html.j2", context, result, drawn, styles)
 
 
 def write_run_report(
@@ -177,12 +181,13 @@ def write_run_report(
         "baseline": regime,
         "means": _mean_tables({**view, "measures": as_means}, names, scales),
         "incidence": incidence_tables(incidence, [regime], money),
+        "owed": incidence_tables({regime: (result.get("owed") or {}).get("populations") or {}}, [regime], money),
         "definitions": [(describe(n).label, n, describe(n).definition) for n in names],
         "kind": "run",
         "title": f"{result['scenario']} under {regime}, seed {result.get('seed', 0)}",
         "headline": drawn[0].title + "." if drawn else "",
     }
-    return _write(folder, "run.html.j2", context, view, drawn, regime_styles([regime]))
+    return write_page(folder, "run.html.j2", context, view, drawn, regime_styles([regime]))
 
 
 def _factor(factor: Any) -> str:
@@ -403,7 +408,7 @@ def _group_end(text: str, start: int) -> int:
     return len(text)
 
 
-def _write(
+def write_page(
     folder: Path,
     template: str,
     context: Mapping[str, Any],
@@ -411,6 +416,19 @@ def _write(
     drawn: list[FigureFile],
     styles: Mapping[str, RegimeStyle],
 ) -> Path:
+    """Fill a template and write the page.
+
+    Args:
+        folder: output folder.
+        template: file among the templates.
+        context: what the template names.
+        result: what is reported, for the template and the section on reproduction.
+        drawn: figures.
+        styles: style of each series.
+
+    Returns:
+        Path of the page.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 

@@ -25,6 +25,10 @@ def write(folder: Path) -> Path:
     from experiments.report import write_report, write_run_report
 
     result = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    if result.get("study") == "policies":
+        from experiments.policies_report import write_policies_report
+
+        return write_policies_report(folder, result)
     steps, events = _shown(folder / "steps.parquet", result), _shown(folder / "events.parquet", result)
     causes = _shown(folder / "causes.parquet", result)
     if "regimes" in result:

@@ -11,7 +11,7 @@ import margin
 from experiments import build, engines
 from experiments.cascade_tree import cascade_measures, cascade_summary, within
 from experiments.jobs import UnitResult
-from experiments.measures import Clock, Moment, incidence, moment, outcomes
+from experiments.measures import Clock, Moment, incidence, moment, outcomes, owed
 from experiments.scenario import Scenario
 from sim.causes import cascades_table
 
@@ -212,6 +212,7 @@ def _record(
         cascade = {"cascade": cascade_summary(causes, start, last)}
     names: Sequence[str] = [spec.name for spec in scenario.populations]
     reference = found.get("open_interest_event", found["peak_open_interest"])
+    unpaid = owed(market)
     return {
         "regime": regime,
         "seed": seed,
@@ -221,4 +222,5 @@ def _record(
         "incidence": incidence(market.accounts_table(), before, names, reference),
         "results_hash": market.results_hash(),
         **cascade,
+        **({} if unpaid is None else {"owed": unpaid}),
     }

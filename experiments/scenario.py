@@ -220,6 +220,7 @@ class _Reader:
         events, event_steps = checks.events(self, market, contracts, populations, dates)
         steps = checks.steps(self, market, dates)
         checks.regimes(self, margin, market, contracts)
+        checks.clearing(self, tables["clearing"], market)
         checks.event_times(self, event_steps, steps, tables["measure"])
         if checks.terms(self, market, contracts):
             checks.overflow(self, market, contracts, populations)

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StrictBool, StrictInt, field_validator
 from pydantic.json_schema import WithJsonSchema
 
+from sim.policy_parameters import PolicyParameters
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=48)]
 
 
@@ -160,6 +162,26 @@ class BreakersSection(Section):
     stress_most: Annotated[Number, Field(ge=1)] = Field(3.0, description="largest multiplier")
 
 
+class MarkingSection(Section):
+    """``[clearing.marking]``: parameters of the mark rules, and the price of collateral in other currencies."""
+
+    basis_window_seconds: Annotated[Number, Field(ge=0)] = Field(
+        0.0, description="index_median: window of the average basis; 0: exponential, mark_ema_half_life_seconds"
+    )
+    premium_seconds: Positive = Field(150.0, description="hyperliquid: time constant of mid less oracle")
+    trade_seconds: Positive = Field(30.0, description="hyperliquid: time constant of median(bid, ask, last)")
+    index_seconds: Positive = Field(30.0, description="deribit: time constant of mid less index")
+    index_limit: Annotated[Number, Field(gt=0, le=1)] = Field(
+        0.1, description="deribit: furthest from the index grown by index_premium, fraction of the index"
+    )
+    index_premium: Annotated[Number, Field(gt=-1, le=1)] = Field(
+        0.0, description="deribit: premium around which index_limit is measured"
+    )
+    collateral: Literal["mark", "index"] = Field(
+        "mark", description="which price of a spot contract converts other currencies"
+    )
+
+
 class ClearingSection(Section):
     """``[clearing]``: marks, calls, liquidation and the default waterfall."""
 
@@ -169,7 +191,7 @@ class ClearingSection(Section):
     mark_ema_half_life_seconds: Positive = Field(600.0, description="of the EMA of mid and basis")
     mark_window_seconds: Positive = Field(600.0, description="of the time-weighted average")
     liquidation: str = Field("full", description="liquidation policy; `marginlab policies` lists them")
-    policy: dict[str, Any] = Field(default_factory=dict, description="changed parameters of the policy")
+    policy: PolicyParameters = Field(PolicyParameters(), description="changed parameters of the policy")
     max_rounds: Count = Field(50, description="liquidation rounds within a step")
     grace_steps: Steps = Field(0, description="steps between a margin call and liquidation")
     forced_limit: Literal["none", "bankruptcy", "band", "fillable"] = Field(description="limit price of forced orders")
@@ -181,6 +203,7 @@ class ClearingSection(Section):
     )
     waterfall: WaterfallSection = Field(WaterfallSection(), description="who pays what is left unpaid")
     breakers: BreakersSection = Field(BreakersSection(), description="circuit breakers")
+    marking: MarkingSection = Field(MarkingSection(), description="parameters of the mark rules")
 
 
 class RecordSection(Section):

@@ -119,6 +119,29 @@ def mean_interval(values: ArrayLike, *, confidence: float = CONFIDENCE, resample
     return {"mean": mean, "low": _rounded(low), "high": _rounded(high), "n": n, "method": method}
 
 
+def t_interval(values: ArrayLike, *, confidence: float = CONFIDENCE) -> dict[str, Any]:
+    """Student's t interval and two-sided p-value of a mean; NaN and infinite values are left out.
+
+    Returns:
+        ``mean, low, high, p, n``; low, high and p are None with fewer than two values, p also where all are equal.
+    """
+    sample = _finite(values)
+    n = int(sample.size)
+    mean = _rounded(float(sample.mean())) if n else None
+    if n < 2:
+        return {"mean": mean, "low": None, "high": None, "p": None, "n": n}
+    if np.all(sample == sample[0]):
+        return {"mean": mean, "low": mean, "high": mean, "p": None, "n": n}
+    from scipy import stats
+
+    test = stats.ttest_1samp(sample, 0.0)
+    low, high = test.confidence_interval(confidence)
+    return {
+        "mean": mean, "low": _rounded(float(low)), "high": _rounded(float(high)), "p": _rounded(float(test.pvalue)),
+        "n": n,
+    }  # fmt: skip
+
+
 def sign_flip_test(differences: ArrayLike, *, resamples: int = RESAMPLES) -> float | None:
     """Two-sided p-value of paired differences under flips of their signs.
 

@@ -126,6 +126,18 @@ class OutputFolder:
         os.replace(temporary, target)
 
 
+def new_folder(path: str) -> Path:
+    """A folder that does not exist yet or is empty, for results that are written at once.
+
+    Raises:
+        OutputError: the path holds something.
+    """
+    folder = Path(path)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"--out = {path!r} exists; allowed: a new or empty folder")
+    return folder
+
+
 def plain(value: Any) -> Any:
     """A value as JSON can hold it: NumPy scalars and arrays unwrapped, tuples as lists, NaN and infinities as null."""
     if isinstance(value, Mapping):

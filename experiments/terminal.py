@@ -64,7 +64,20 @@ def run_lines(result: Mapping[str, Any]) -> list[str]:
         profit = show({"mean": by["pnl"], "low": None, "high": None}, scale, difference=True)
         paid.append([name, with_unit(profit.value, scale.unit), number(by["liquidated"], 0), number(by["bankrupt"], 0)])
     title = f"{result['scenario']} under {result['regime']}, seed {result['seed']}"
-    return [title, "", *columns(rows), "", *columns(paid), "", f"Results hash: {result['results_hash']}"]
+    lines = [title, "", *columns(rows), "", *columns(paid), ""]
+    if "owed" in result:
+        lines += [*_owed_lines(result["owed"]["populations"], money), ""]
+    return [*lines, f"Results hash: {result['results_hash']}"]
+
+
+def _owed_lines(populations: Mapping[str, Mapping[str, int]], money: Money) -> list[str]:
+    """Claims on the venue by population, and what of them it cannot pay."""
+    scale = scale_of("money", [by["claim"] for by in populations.values()], money)
+    rows = [["Losses exceeded everything: who is owed", "claim", "paid", "owed"]]
+    for name, by in populations.items():
+        cells = (show({"mean": by[key], "low": None, "high": None}, scale).value for key in ("claim", "paid", "owed"))
+        rows.append([name, *(with_unit(cell, scale.unit) for cell in cells)])
+    return columns(rows)
 
 
 def cascade_lines(result: Mapping[str, Any]) -> list[str]:

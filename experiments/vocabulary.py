@@ -174,6 +174,43 @@ _CATALOGUE = (
             "Open interest at the step before the event, summed over contracts."),
     Measure("depth_bid_event", "bid depth at the event", "lots", "event",
             "Bid lots resting within 5 % below the mid price at the step before the event.", "deeper", "thinner"),
+    Measure("drawdown_mid", "drawdown of the mid", "fraction", "price",
+            "Largest fall of the mid from an earlier high between fork and end of the window, as a share of that high: "
+            "mark rules are compared on it. Mean over contracts.", "deeper", "shallower"),
+    Measure("drawdown_mark", "drawdown of the mark", "fraction", "price",
+            "The same of the mark by the arm's own rule, from its first reading.", "deeper", "shallower"),
+    Measure("recovery_minutes", "time to half recovery, minutes", "number", "price",
+            "From the low of the mid in the window until half of its fall is regained; a fall not halved within the "
+            "recovery horizon counts as the whole horizon (restricted mean).", "longer", "shorter"),
+    Measure("recovery_censored", "falls not halved in time", "fraction", "price",
+            "Share of seeds whose fall is not halved within the recovery horizon.", "more", "fewer"),
+    Measure("cost_to_liquidated", "cost to the liquidated", "fraction", "liquidation",
+            "What liquidated accounts have when their liquidation begins, positions at the mid of that clearing, less "
+            "what they keep when it ends, at the same mid, over the value of what was forced: slippage, fees and what "
+            "else the policy takes.", "higher", "lower"),
+    Measure("fund_lots", "lots taken over by the fund", "lots", "liquidation",
+            "Lots that the insurance fund took over.", "more", "fewer"),
+    Measure("backstop_lots", "lots taken over by the vault", "lots", "liquidation",
+            "Lots that the backstop vault took over.", "more", "fewer"),
+    Measure("liquidator_lots", "lots taken over by liquidators", "lots", "liquidation",
+            "Lots that liquidators' standing bids took over.", "more", "fewer"),
+    Measure("adl_lots", "auto-deleveraged lots", "lots", "liquidation",
+            "Lots closed against accounts that gain, by auto-deleveraging.", "more", "fewer"),
+    Measure("uncovered", "uncovered loss", "money", "loss",
+            "Losses that nobody could bear: what the fund owes.", "larger", "smaller"),
+    Measure("debt_left", "debt left at the end", "money", "loss",
+            "Negative worth of traders at the end, positions at the mid: shortfalls that no liquidation has realised.",
+            "larger", "smaller"),
+    Measure("unresolved", "unfinished liquidations", "count", "liquidation",
+            "Accounts still in liquidation at the end.", "more", "fewer"),
+    Measure("mark_jump", "jump of the mark at the fork", "fraction", "event",
+            "Distance of the arm's mark from that of the scenario's own rule at the first reading after the fork, "
+            "when the book is still the same; mean over contracts."),
+    Measure("first_reading_share", "liquidated at the first reading", "fraction", "liquidation",
+            "Lots liquidated in the first step after the fork, as a share of open interest at the fork.",
+            "larger", "smaller"),
+    Measure("before_event_share", "liquidated before the event", "fraction", "liquidation",
+            "Lots liquidated between fork and event, as a share of open interest at the fork.", "larger", "smaller"),
 )  # fmt: skip
 
 MEASURES: dict[str, Measure] = {measure.name: measure for measure in _CATALOGUE}

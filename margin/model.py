@@ -167,6 +167,16 @@ class Rule:
         return self.params.model_dump(mode="json", exclude_none=True)
 
     @property
+    def follows_rates(self) -> bool:
+        """True when every requirement grows in proportion with published rates and scenario profits.
+
+        The margin multiplier of the circuit breakers acts on those, so it is refused to rules with charges by size,
+        add-ons or a formula of their own. A user's rule is taken to read what it is handed.
+        """
+        own = type(self).requirement is not Rule.requirement and type(self).__module__.startswith("margin.")
+        return self.schedule_rows == 1 and not self.features and not own
+
+    @property
     def observe_kernel(self) -> Any:
         """Compiled function that renews the features of accounts each step, None where no one reads them."""
         if not self.features:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sim.breakers import Breakers
 from sim.kernels import state as s
 from sim.liquidation import POLICIES, LiquidationPolicy
+from sim.marks import Marking
 from sim.waterfall import Waterfall
 
 LAYOUTS = {"cross": s.CROSS, "isolated": s.ISOLATED}
@@ -83,6 +84,7 @@ class ClearingConfig:
         haircuts: part of the value of each other currency that does not count as collateral, by name; default none.
         waterfall: who pays what a failed account leaves unpaid.
         breakers: halts, bands, throttles, margin multipliers.
+        marking: parameters of the mark rules.
     """
 
     mark: str = "mid"
@@ -99,6 +101,7 @@ class ClearingConfig:
     haircuts: Mapping[str, float] = field(default_factory=dict)
     waterfall: Waterfall = field(default_factory=Waterfall)
     breakers: Breakers = field(default_factory=Breakers)
+    marking: Marking = field(default_factory=Marking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +131,8 @@ class ScriptedEvent:
 
     Attributes:
         name: of the event; forks and measures refer to it.
-        kind: ``"metaorder"``, ``"withdraw_makers"``, ``"seed_open_interest"`` or ``"moment"``; other kinds only mark
-            their step.
+        kind: ``"metaorder"``, ``"withdraw_makers"``, ``"seed_open_interest"``, ``"swap_collateral"`` or ``"moment"``;
+            other kinds only mark their step.
         step: step before which it happens: its first effects are in step ``step + 1``.
         contract: contract index.
         side: 1 buy, -1 sell (metaorder).
@@ -141,6 +144,8 @@ class ScriptedEvent:
         leverage_low: smallest leverage of seeded positions.
         leverage_high: largest.
         entry_spread: standard deviation of log entry prices around the mark.
+        currency: name of a currency (swap_collateral).
+        share: part of each wallet (swap_collateral).
     """
 
     name: str
@@ -156,3 +161,5 @@ class ScriptedEvent:
     leverage_low: float = 10.0
     leverage_high: float = 30.0
     entry_spread: float = 0.02
+    currency: str = ""
+    share: float = 1.0

@@ -13,7 +13,7 @@ from sim import regime, snapshot, venue
 from sim.config import LAYOUTS, ClearingConfig, ScriptedEvent
 from sim.errors import ConfigError, ForkError, SnapshotError
 from sim.interfaces import ModelState
-from sim.kernels import setup
+from sim.kernels import breakers, setup
 from sim.kernels import state as s
 
 if TYPE_CHECKING:
@@ -93,10 +93,18 @@ def _replace_world(market: Market, world: WorldPaths) -> None:
     rows = slice(0, market.tick + 1)
     if world.value.shape != market.state.value.shape or not np.array_equal(world.value[rows], market.state.value[rows]):
         raise ForkError(f"the exogenous paths of the fork differ before step {market.tick}")
+    if world.oracle_path is None:
+        same = market.world.oracle_path is None
+    else:
+        same = world.oracle_path.shape == market.state.oracle_path.shape
+    if not same:
+        raise ForkError("the oracle of the fork's exogenous paths has other sources")
     market.world = world
     market.state.value[:] = world.value
     market.state.index_path[:] = world.index
     market.state.activity[:] = world.activity
+    if world.oracle_path is not None:
+        market.state.oracle_path[:] = world.oracle_path
 
 
 def _switch_venue(market: Market, clearing: ClearingConfig) -> None:
@@ -119,6 +127,9 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     model = market.shadows[name]
     base, own = state.model_rate_sum[0].sum(), state.model_rate_sum[slot].sum()
     scale = float(base / own) if scale_to_mean and own > 0 and base != own else 1.0
+    stressed = bool(state.breakers[s.CB_STRESS_SLOPE])
+    if stressed:
+        venue.check_stress(model)
     layout = LAYOUTS[model.layout]
     setup.change_layout(state, layout)
     had_scenarios = int(state.meta[s.M_SCENARIOS]) > 0
@@ -133,6 +144,8 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     market.margin = model
     market._connect()
     state.rate_initial[:] = state.model_rates[0, :, s.INITIAL]
+    if stressed:
+        breakers.multiply_initial(state)
     memory = model.init(market.contract_table)
     has_schedule = regime.put_schedule(market, memory, scale)
     regime.put_haircuts(market, memory)
@@ -143,6 +156,8 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     if has_grid or has_schedule or had_schedule or described:
         # what is not a rate cannot wait for its notice: there is no earlier one to go by
         model.publish_kernel(state, 0)
+        if stressed:
+            breakers.multiply_grid(state, market.tick % int(state.meta[s.M_RISK_SLOTS]))
         regime.fill_ring(market)
     setup.rebuild_index(state)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +151,7 @@ class Market(mesa.Model):
             wake_starts=max(starts, 2),
             flows=max(len(self.events), 1),
             window_cells=max(self._window_cells(model) for model in (self.margin, *self.shadows.values())),
+            oracle_columns=0 if self.world.oracle_path is None else self.world.oracle_path.shape[2],
             features=any(getattr(model, "features", False) for model in (self.margin, *self.shadows.values())),
         )
         state, meta = self.state, self.state.meta
@@ -162,6 +163,9 @@ class Market(mesa.Model):
         state.value[:] = self.world.value
         state.index_path[:] = self.world.index
         state.activity[:] = self.world.activity
+        if self.world.oracle_path is not None:
+            state.oracle[:] = self.world.oracle
+            state.oracle_path[:] = self.world.oracle_path
         meta[s.M_SEED] = self.run_seed
         meta[s.M_POPULATIONS] = len(self.populations)
         meta[s.M_LAYOUT] = LAYOUTS[self.margin.layout]
@@ -189,6 +193,7 @@ class Market(mesa.Model):
             quote["index"] = self.world.index[0, c]
             level = ln(float(contract.initial_price))
             state.history[:, c] = level
+            state.price_history[:, c, s.PRICE_MID] = mark
             state.mark_history[:, c] = level
             setup.scale_bucket(state, c, top)
         marks.set_option_indexes(state)
@@ -274,15 +279,20 @@ class Market(mesa.Model):
         """Completed steps."""
         return int(self.state.meta[s.M_STEP])
 
-    def step(self) -> None:
-        """Advance one step, phase by phase (see the module :mod:`sim.kernels.step` for each)."""
+    def step(self, before_clearing: Callable[[Market], None] | None = None) -> None:
+        """Advance one step, phase by phase (see the module :mod:`sim.kernels.step` for each).
+
+        Args:
+            before_clearing: called with this market when marks are read and liquidations have not begun; it may look,
+                not touch.
+        """
         self._check_room(1)
         self._apply_events()
-        self._one_step()
+        self._one_step(before_clearing)
         invariants.check_status(self.state)
         self._apply_events()
 
-    def _one_step(self) -> None:
+    def _one_step(self, before_clearing: Callable[[Market], None] | None = None) -> None:
         state = self.state
         step.begin(state)
         self._decide_all()
@@ -290,6 +300,8 @@ class Market(mesa.Model):
         self._admit_and_match()
         step.before_publish(state)
         self._publish_all()
+        if before_clearing is not None:
+            before_clearing(self)
         self._clear_and_record()
 
     def _decide_all(self) -> None:
@@ -470,6 +482,12 @@ class Market(mesa.Model):
         from sim.causes import cascades_table
 
         return cascades_table(self.causes_table())
+
+    def statement(self) -> pd.DataFrame:
+        """Who is owed what if the market stopped now (:func:`sim.statement.statement`)."""
+        from sim.statement import statement
+
+        return statement(self)
 
     def results_hash(self) -> str:
         """Hash of steps, events and final accounts: equal iff two runs gave the same results."""

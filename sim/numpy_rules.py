@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.kernels import admission, clearing, match, pyrule
+from sim.kernels import admission, clearing, hedging, match, pyrule, waterfall
 from sim.kernels import state as s
 from sim.kernels.moves import read_marks
 from sim.views import portfolio_view
@@ -89,6 +89,19 @@ def _ask(market: Market) -> None:
     store_requirement(market, initial=False)
 
 
+def _ask_hedged(market: Market, account: int) -> None:
+    """Let the rule answer for an account with the hedge that a liquidation would try first (``M_HEDGED``)."""
+    state = market.state
+    contract, lots = hedging.plan_hedge(state, account)
+    if lots == 0:
+        return
+    state.positions["lots"][account, contract] += lots
+    store_requirement(market, initial=False)
+    state.meta[s.M_HEDGED] = 1 + state.py_requirement[account, -1, s.MAINTENANCE]
+    state.positions["lots"][account, contract] -= lots
+    store_requirement(market, initial=False)
+
+
 def _clear_round(market: Market, *, last_resort: bool) -> int:
     """One round; the rule is asked again after every account that was called or liquidated. Returns lots moved."""
     state, evaluate = market.state, market._evaluate
@@ -97,7 +110,10 @@ def _clear_round(market: Market, *, last_resort: bool) -> int:
         i = int(state.scratch_order[k])
         account, contract = int(state.scratch_accounts[i]), int(state.scratch_contracts[i])
         before = int(state.meta[s.M_EVENTS_TOTAL])
+        if contract < 0 and state.policy[s.LP_HEDGE_FIRST] and not last_resort:
+            _ask_hedged(market, account)
         moved += clearing.resolve(state, account, contract, last_resort, evaluate)
+        state.meta[s.M_HEDGED] = 0
         if state.meta[s.M_EVENTS_TOTAL] != before:
             _ask(market)
     return moved
@@ -119,10 +135,14 @@ def clear(market: Market) -> None:
         rounds += 1
         read_marks(state, rounds)
         _ask(market)
-    if state.meta[s.M_FORCED_LIMIT] != s.LIMIT_NONE:
+    if clearing.has_last_resort(state):
         state.meta[s.M_ROUND] = state.meta[s.M_ROUNDS_MAX]
         if _clear_round(market, last_resort=True) > 0:
             read_marks(state, int(state.meta[s.M_ROUNDS_MAX]) + 1)
             _ask(market)
+    before = int(state.meta[s.M_EVENTS_TOTAL])
+    waterfall.settle_backstops(state)
+    if state.meta[s.M_EVENTS_TOTAL] != before:
+        _ask(market)
     clearing.end_clearing(state, evaluate)
     state.meta[s.M_ROUNDS] = rounds

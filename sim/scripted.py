@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim.kernels import setup
+from sim.contracts import currencies_of
+from sim.errors import ConfigError
+from sim.kernels import ledger, setup
 from sim.kernels import state as s
 from sim.kernels.events import record_event
 from sim.kernels.record import depth_near
@@ -33,6 +35,8 @@ def apply(market: Market, number: int, event: ScriptedEvent) -> None:
         state.meta[s.M_MAKERS_WITHDRAWN_UNTIL] = event.step + event.steps + 1
     elif event.kind == "seed_open_interest":
         _seed(market, event)
+    elif event.kind == "swap_collateral":
+        _swap(market, event)
 
 
 def _seed(market: Market, event: ScriptedEvent) -> None:
@@ -49,3 +53,21 @@ def _seed(market: Market, event: ScriptedEvent) -> None:
         state, first, count, event.contract, long, lots - long, float(event.leverage_low), float(event.leverage_high),
         float(event.entry_spread), stream(f"event.{event.name}"),
     )  # fmt: skip
+
+
+def _swap(market: Market, event: ScriptedEvent) -> None:
+    """Exchange part of the cash of a population for another currency at its present rate, outside the market."""
+    state, names = market.state, currencies_of(market.contracts)
+    if event.currency not in names[1:]:
+        allowed = "one of " + (", ".join(names[1:]) or "no currency")
+        raise ConfigError.of(f"events.{event.name}.currency", event.currency, allowed)
+    number = names.index(event.currency)
+    rate = int(state.conversion[number])
+    population = market.population_number(event.population)
+    first = int(state.pop_ints[population, s.PI_FIRST])
+    for account in range(first, first + int(state.pop_ints[population, s.PI_COUNT])):
+        cash = round(int(state.wallets[account, 0]) * event.share)
+        if cash > 0:
+            coins = (cash << 32) // rate
+            ledger.deposit_in(state, account, 0, -cash)
+            ledger.deposit_in(state, account, number, coins)

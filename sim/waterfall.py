@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from sim.errors import Problem
 from sim.kernels import state as s
 
 LAYERS = {"fund": s.LAYER_FUND, "vault": s.LAYER_VAULT, "adl": s.LAYER_ADL, "socialise": s.LAYER_SOCIALISE}
@@ -49,3 +51,26 @@ class Waterfall:
     fund_drawdown: float = 1.0
     fund_drawdown_seconds: float = 28_800.0
     vault: str = ""
+
+
+def waterfall_problems(rule: Waterfall) -> list[Problem]:
+    """What is wrong with a waterfall, one line each: layers without a last resort, parts without what they need."""
+    found: list[Problem] = []
+
+    def say(key: str, value: Any, allowed: str) -> None:
+        found.append(Problem("", f"clearing.waterfall.{key}", value, allowed))
+
+    layers = list(rule.layers)
+    if not layers or layers[-1] not in LAST_RESORTS:
+        say("layers", layers, "layers that end with a last resort: " + " or ".join(LAST_RESORTS))
+    elif len(set(layers)) < len(layers):
+        say("layers", layers, "each layer once")
+    elif "socialise" in layers[:-1]:
+        say("layers", layers, "socialise last: no loss is left behind it")
+    if "vault" in layers and not rule.vault:
+        say("vault", rule.vault, "the name of a population of kind vault")
+    if rule.adl_trigger != "exhausted" and "adl" not in layers:
+        say("adl_trigger", rule.adl_trigger, "exhausted where adl is not among the layers")
+    if not 0 < rule.fund_drawdown <= 1 or rule.fund_drawdown_seconds <= 0:
+        say("fund_drawdown", rule.fund_drawdown, "above 0, at most 1, in a time above 0")
+    return found

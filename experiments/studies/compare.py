@@ -248,11 +248,12 @@ def single(result: Mapping[str, Any]) -> dict[str, Any]:
         "measures": only["measures"],
         "incidence": incidence,
         **({"cascade": only["cascade"]} if "cascade" in only else {}),
+        **({"owed": only["owed"]} if "owed" in only else {}),
         **{key: result[key] for key in common},
     }
 
 
-_KEPT = ("regime", "seed", "arm", "measures", "cascade", "scale", "results_hash")
+_KEPT = ("regime", "seed", "arm", "measures", "cascade", "scale", "results_hash", "owed")
 
 
 def _stated(scenario: Scenario, label: str) -> dict[str, Any]:

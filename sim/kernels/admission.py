@@ -10,11 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.book import find
+from sim.kernels.breakers import band_bottom, band_top, halted
 from sim.kernels.events import record_event
 from sim.kernels.funding import expired
+from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import philox
-from sim.kernels.ledger import equity, is_inverse
+from sim.kernels.ledger import OFFSET_FEES, charge, equity, is_inverse
 from sim.kernels.sorting import sort_uniform
 from sim.kernels.state import (
     BUY,
@@ -30,6 +32,7 @@ from sim.kernels.state import (
     M_HALTED,
     M_LAYOUT,
     M_MESSAGES,
+    M_ORDERING,
     M_RECORD_REFUSALS,
     M_REFUSALS,
     M_SEED,
@@ -38,6 +41,7 @@ from sim.kernels.state import (
     MARKET,
     NEW,
     OK,
+    ORDER_PRIORITY_FEE,
     R_BAND,
     R_CLOSED,
     R_EXPIRED,
@@ -59,14 +63,61 @@ from sim.kernels.wide import mul_rate, mul_shift_floor
 
 
 @kernel()
+def charge_priority_fees(state):
+    """Everybody pays the fees of his messages, accepted or not, as far as he has money. Mutates wallets."""
+    fees = state.meta[M_TRADERS] + OFFSET_FEES
+    for i in range(state.meta[M_MESSAGES]):
+        fee, account = state.messages[i].fee, np.int64(state.messages[i].account)
+        if fee > 0 and account < state.meta[M_TRADERS]:
+            purse = equity(state, account) if state.meta[M_LAYOUT] == CROSS else state.wallets[account, 0]
+            fee = min(fee, max(purse, np.int64(0)))
+            state.messages[i].fee = fee
+            charge(state, account, fees, 0, fee)
+            touch(state, account)
+
+
+@kernel()
+def _sort_by_fee(state, n):
+    """Sort ``arrival[:n]`` by fee, highest first; equal fees keep their order (merge sort). Mutates scratch arrays.
+
+    A message counts with the least fee among its account's messages up to it: no message can be included before one
+    that its sender sent earlier, whatever it bids, and an account's own messages keep their order.
+    """
+    least, order, spare = state.sort_keys, state.arrival, state.sort_ids
+    for i in range(n):
+        if state.messages[i].seq == 0:
+            bid, at = np.int64(state.messages[i].fee), np.int64(i)
+            while at >= 0:
+                bid = max(min(bid, np.int64(state.messages[at].fee)), np.int64(0))
+                least[at] = np.uint64(bid)
+                at = np.int64(state.messages[at].own_next)
+    width = 1
+    while width < n:
+        for low in range(0, n, 2 * width):
+            middle, high = min(low + width, n), min(low + 2 * width, n)
+            left, right = low, middle
+            for place in range(low, high):
+                if left < middle and (right >= high or least[order[left]] >= least[order[right]]):
+                    spare[place] = order[left]
+                    left += 1
+                else:
+                    spare[place] = order[right]
+                    right += 1
+        for place in range(n):
+            order[place] = spare[place]
+        width *= 2
+
+
+@kernel()
 def arrival_order(state, stream):
     """Write the arrival order of this step's messages into ``state.arrival[:n]``.
 
     The k-th message of an account has the key u(seed, "arrival", step, account, k); an account's keys are sorted onto
-    its messages, so its own messages keep their order while bursts interleave with others'.
+    its messages, so its own messages keep their order while bursts interleave with others'. With the ordering
+    ``priority_fee`` the running minimum of an account's fees comes before the key, higher first, and fees are paid.
 
     Args:
-        state: the market; mutates ``messages.key``, ``arrival``, ``accounts.message_head``.
+        state: the market; mutates ``messages.key``, ``arrival``, ``accounts.message_head``, wallets.
         stream: number of the arrival stream.
     """
     n = state.meta[M_MESSAGES]
@@ -88,6 +139,9 @@ def arrival_order(state, stream):
         keys[i] = key
         ids[i] = messages[i].account
     sort_uniform(keys, ids, order, state.sort_counts, n)
+    if state.meta[M_ORDERING] == ORDER_PRIORITY_FEE:
+        charge_priority_fees(state)
+        _sort_by_fee(state, n)
     for i in range(n):
         account = messages[order[i]].account
         head = state.accounts[account].message_head
@@ -97,10 +151,10 @@ def arrival_order(state, stream):
 
 @kernel()
 def band_low(state, contract):
-    """Lowest price of a sell order, ticks (inside the band around the mark)."""
+    """Lowest price of a sell order, ticks (inside the band around the mark, and that of the breaker)."""
     mark = state.quotes[contract].mark
     below = mul_shift_floor(mark, state.contracts[contract].band, 32)
-    return max((mark - below + 15) >> 4, np.int64(1))
+    return max((mark - below + 15) >> 4, band_bottom(state, contract))
 
 
 @kernel()
@@ -108,7 +162,7 @@ def band_high(state, contract):
     """Highest price of a buy order, ticks."""
     mark = state.quotes[contract].mark
     above = mul_shift_floor(mark, state.contracts[contract].band, 32)
-    return min((mark + above) >> 4, state.contracts[contract].max_price)
+    return min((mark + above) >> 4, band_top(state, contract))
 
 
 @kernel()
@@ -138,6 +192,8 @@ def _check_form(state, i):
         return R_MESSAGE
     if expired(state, contract):
         return R_EXPIRED
+    if state.meta[M_HALTED] != 0 and halted(state, contract):
+        return R_HALTED
     if message.quantity < 1 or message.quantity > state.contracts[contract].max_lots:
         return R_LOT
     side = message.side
@@ -227,8 +283,6 @@ def prepare(state, i):
         return OK
     if state.accounts[account].status == CLOSED:
         return R_CLOSED
-    if state.meta[M_HALTED] != 0:
-        return R_HALTED
     if message.kind == NEW:
         reason = _check_form(state, i)
         if reason != OK:

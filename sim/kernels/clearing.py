@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.auctions import close_ended
+from sim.kernels.breakers import all_halted, check_halts, held_back, measure_room
 from sim.kernels.calls import call_or_wait, drop_met_calls, end_call
-from sim.kernels.forced import finish, liquidate
+from sim.kernels.forced import end_liquidation, finish, liquidate
 from sim.kernels.index import bucket_of, multi_count, owes
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import philox
 from sim.kernels.ledger import equity, is_inverse, maintenance_row, position_equity
 from sim.kernels.moves import read_marks
+from sim.kernels.oracle import liquidation_is_paused
+from sim.kernels.peaks import watch_fund
 from sim.kernels.sorting import sort_uniform
 from sim.kernels.state import (
     CALLED,
@@ -28,6 +32,7 @@ from sim.kernels.state import (
     LIMIT_NONE,
     LIQUIDATE,
     LIQUIDATING,
+    LP_OUTLET,
     M_CALLED_NOW,
     M_CONTRACTS,
     M_FORCED_LIMIT,
@@ -42,10 +47,13 @@ from sim.kernels.state import (
     M_TRADERS,
     MAINTENANCE,
     OPEN,
+    OUTLET_BIDS_THEN_BOOK,
+    OUTLET_BOOK,
     RATE_ONE,
     RUN_CLEARING,
     WITH_EVALUATOR,
 )
+from sim.kernels.waterfall import settle_backstops
 from sim.kernels.wide import mul_div_floor, mul_shift_floor
 
 
@@ -66,7 +74,7 @@ def _add_if_breach(state, account, contract, n, evaluate):
     record = state.accounts[account]
     if record.exempt != 0 or record.status == CLOSED:
         return n
-    if not in_breach(state, account, contract, evaluate):
+    if not in_breach(state, account, contract, evaluate) or liquidation_is_paused(state, account, contract):
         return n
     state.scratch_accounts[n] = account
     state.scratch_contracts[n] = contract
@@ -168,6 +176,7 @@ def _order(state, n, stream):
 @kernel(RUN_CLEARING)
 def open_round(state, evaluate, stream):
     """Collect the breaches of a round and put them in order; returns their number."""
+    check_halts(state)
     n = collect(state, evaluate)
     if n > 0:
         _order(state, n, stream)
@@ -186,7 +195,14 @@ def resolve(state, account, contract, last_resort, evaluate):
     """
     if not in_breach(state, account, contract, evaluate):
         return np.int64(0)
+    if all_halted(state, account, contract):
+        # a call goes out and its grace runs; what falls due is done when trading resumes
+        if not last_resort and state.accounts[account].status == OPEN and equity(state, account) > 0:
+            call_or_wait(state, account, evaluate)
+        return np.int64(0)
     if state.accounts[account].status != LIQUIDATING and (last_resort or call_or_wait(state, account, evaluate) != 0):
+        return np.int64(0)
+    if last_resort and held_back(state, account, contract):
         return np.int64(0)
     return liquidate(state, account, contract, last_resort, evaluate)
 
@@ -199,7 +215,7 @@ def clear_round(state, evaluate, stream, last_resort):
         state: the market.
         evaluate: compiled requirement.
         stream: number of the liquidation stream.
-        last_resort: True when what cannot be sold shall go down the waterfall (the last round with a forced limit).
+        last_resort: True when what cannot be sold shall go down the waterfall (the round after the last).
 
     Returns:
         Lots that changed hands (0 ends the rounds).
@@ -214,7 +230,9 @@ def clear_round(state, evaluate, stream, last_resort):
 
 @kernel(WITH_EVALUATOR)
 def begin_clearing(state, evaluate):
-    """Close the calls that are met before the rounds begin."""
+    """Close the calls that are met before the rounds begin; measure what the throttle lets through, read the fund."""
+    measure_room(state)
+    watch_fund(state)
     if state.meta[M_CALLED_NOW] > 0:
         drop_met_calls(state, evaluate)
 
@@ -236,9 +254,8 @@ def _settle_debts(state, evaluate):
 
 
 @kernel(WITH_EVALUATOR)
-def end_clearing(state, evaluate):
-    """Settle debts, and reopen the accounts whose liquidation, or the market, brought them above maintenance."""
-    _settle_debts(state, evaluate)
+def _reopen(state, evaluate):
+    """Reopen accounts that are above maintenance again, count those whose liquidation carries over."""
     if state.meta[M_LIQUIDATING] == 0:
         return
     state.meta[M_LIQUIDATING] = 0
@@ -250,16 +267,38 @@ def end_clearing(state, evaluate):
             short = in_breach(state, account, -1, evaluate)
         else:
             for contract in range(state.meta[M_CONTRACTS]):
-                short = short or in_breach(state, account, contract, evaluate)
+                if in_breach(state, account, contract, evaluate):
+                    short = True
+                else:
+                    state.positions[account, contract].wait_until = 0
         if short:
             state.meta[M_LIQUIDATING] += 1
         else:
-            state.accounts[account].status = OPEN
+            end_liquidation(state, account)
+
+
+@kernel(WITH_EVALUATOR)
+def end_clearing(state, evaluate):
+    """Settle debts, and reopen the accounts whose liquidation, or the market, brought them above maintenance."""
+    check_halts(state)
+    _settle_debts(state, evaluate)
+    _reopen(state, evaluate)
+    close_ended(state)
+
+
+@kernel()
+def has_last_resort(state):
+    """True when a round after the last sends what could not be sold down the waterfall.
+
+    There is one where the policy or a forced limit may leave something unsold; orders at any price never do.
+    """
+    outlet = state.policy[LP_OUTLET]
+    return state.meta[M_FORCED_LIMIT] != LIMIT_NONE or (outlet != OUTLET_BIDS_THEN_BOOK and outlet != OUTLET_BOOK)
 
 
 @kernel(RUN_CLEARING)
 def clear(state, evaluate, stream):
-    """All rounds of a step; with a forced limit, the waterfall for what they could not sell follows them.
+    """All rounds of a step; where they may leave something unsold, the waterfall for that follows them.
 
     Args:
         state: the market.
@@ -280,9 +319,10 @@ def clear(state, evaluate, stream):
             break
         rounds += 1
         read_marks(state, rounds)
-    if state.meta[M_FORCED_LIMIT] != LIMIT_NONE:
+    if has_last_resort(state):
         state.meta[M_ROUND] = state.meta[M_ROUNDS_MAX]
         if clear_round(state, evaluate, stream, True) > 0:
             read_marks(state, state.meta[M_ROUNDS_MAX] + 1)
+    settle_backstops(state)
     end_clearing(state, evaluate)
     return rounds

@@ -1,26 +1,33 @@
-"""Forced closing of an account's positions: standing bids of liquidators, then the order book, then the fund."""
+"""Forced closing of an account's positions, as the liquidation policy has it: how much, where to, at which price."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.adl import is_flat
+from sim.kernels.auctions import auction, close_auction, is_running
 from sim.kernels.bids import sell_to_bids
 from sim.kernels.book import cancel_all, submit
+from sim.kernels.breakers import count_forced, halted, throttled, within_band
 from sim.kernels.causes import begin_cause, note_withdrawal
 from sim.kernels.events import record_event
+from sim.kernels.hedging import hedge
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import (
     OFFSET_FUND,
     credit,
     in_account_currency,
-    is_inverse,
+    is_option,
     notional_of,
     size_at,
     transfer,
     transfer_in,
 )
+from sim.kernels.limits import bankruptcy_rating, order_limit
+from sim.kernels.pace import flow_room, is_capped, is_ready, note_action, note_flow
 from sim.kernels.penalty import charge_penalty, count_liquidated, own_equity
+from sim.kernels.sizes import fraction_to_close, is_below, lots_to_close
 from sim.kernels.state import (
     BUY,
     CAUSE_LIQUIDATION,
@@ -29,12 +36,15 @@ from sim.kernels.state import (
     FORCED,
     IOC,
     ISOLATED,
-    LIMIT_BAND,
-    LIMIT_NONE,
+    LIMIT_FILLABLE,
     LIQUIDATE,
     LIQUIDATING,
+    LP_BACKSTOP_RATIO,
+    LP_BONUS,
+    LP_FUTURES_FIRST,
+    LP_HEDGE_FIRST,
+    LP_OUTLET,
     LP_SIZE,
-    LP_TARGET_RATIO,
     M_BIDS,
     M_CONTRACTS,
     M_EVENT_SEQ,
@@ -49,82 +59,17 @@ from sim.kernels.state import (
     M_TRADERS,
     MAINTENANCE,
     OPEN,
+    OUTLET_AUCTION,
+    OUTLET_BACKSTOP,
+    OUTLET_BOOK,
+    OUTLET_LIQUIDATORS,
     RATE_ONE,
     SELL,
-    SIZE_TARGET,
+    SIZE_FULL,
 )
-from sim.kernels.waterfall import close_account, convert_wallets, cover, fund_can_take, take_over
-from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
-
-
-@kernel()
-def _gross(state, account, contract):
-    """Value at mark of what is being liquidated, account currency: the whole account (-1) or one isolated position."""
-    total = np.int64(0)
-    for k in range(state.meta[M_CONTRACTS]):
-        lots = state.positions[account, k].lots
-        if lots != 0 and (contract < 0 or k == contract):
-            total += notional_of(state, k, abs(lots))
-    return total
-
-
-@kernel()
-def forced_price(state, account, contract, k, side):
-    """Limit of a forced order in ticks, by the scenario's ``forced_limit``.
-
-    ``bankruptcy``: the price at which the account is left with nothing: mark x (1 -+ equity / value of its positions),
-    which for one contract is (cost - cash) / (lots x tick value); inverse: mark / (1 +- equity / value). ``band``: the
-    price band. ``none``: any price.
-
-    Args:
-        state: the market.
-        account: the account.
-        contract: -1 (cross) or the isolated contract.
-        k: contract of the order.
-        side: side of the forced order.
-    """
-    limit = state.meta[M_FORCED_LIMIT]
-    top = state.contracts[k].max_price
-    mark = state.quotes[k].mark
-    if limit == LIMIT_NONE:
-        return top if side == BUY else np.int64(1)
-    if limit == LIMIT_BAND:
-        step = mul_shift_floor(mark, state.contracts[k].band, 32)
-        price = (mark + step) >> 4 if side == BUY else (mark - step + 15) >> 4
-        return min(max(price, np.int64(1)), top)
-    gross = _gross(state, account, contract)
-    own = own_equity(state, account, contract)
-    if is_inverse(state, k):
-        left = gross - own if side == BUY else gross + own
-        if left <= 0:
-            return top
-        price = mul_div_floor(mark, gross, left) >> 4 if side == BUY else (mul_div_floor(mark, gross, left) >> 4) + 1
-        return min(max(price, np.int64(1)), top)
-    room = mul_div_floor(own, mark, max(gross, np.int64(1)))  # sub-ticks, signed
-    price = (mark + room) >> 4 if side == BUY else -((-(mark - room)) >> 4)
-    return min(max(price, np.int64(1)), top)
-
-
-@kernel(LIQUIDATE)
-def lots_to_close(state, account, contract, full, evaluate):
-    """Fraction of the positions to close, in 2**-32: all of it, or what restores the target ratio.
-
-    A partial liquidation of a fraction x at mark leaves equity - fee x V against maintenance (1 - x) M; the target
-    ratio t of equity to maintenance asks for x = (t M - E) / (t M - fee V).
-    """
-    if full or state.policy[LP_SIZE] != SIZE_TARGET:
-        return np.int64(RATE_ONE)
-    required = evaluate(state, account, contract, MAINTENANCE)
-    own = own_equity(state, account, contract)
-    target = mul_rate(required, state.policy[LP_TARGET_RATIO])
-    fee = np.int64(0)
-    for k in range(state.meta[M_CONTRACTS]):
-        lots = state.positions[account, k].lots
-        if lots != 0 and (contract < 0 or k == contract):
-            fee += mul_rate(notional_of(state, k, abs(lots)), state.contracts[k].fee_liquidation)
-    if target <= fee or own <= fee:
-        return np.int64(RATE_ONE)
-    return min(max(mul_div_floor(target - own, RATE_ONE, target - fee), np.int64(1)), np.int64(RATE_ONE))
+from sim.kernels.takeover import backstop, backstop_of, gross_of
+from sim.kernels.waterfall import adl_due, bear, close_account, convert_wallets, cover, deleverage
+from sim.kernels.wide import mul_div_floor, mul_shift_floor
 
 
 @kernel(EXCESS)
@@ -164,8 +109,15 @@ def finish(state, account, evaluate):
 
 @kernel()
 def sell_to_book(state, account, contract, k, lots, limit):
-    """Send a forced immediate-or-cancel order and charge the liquidation fee. Returns lots filled."""
+    """Send a forced immediate-or-cancel order and charge the liquidation fee. Returns lots filled.
+
+    Circuit breakers may send fewer lots, or a better limit.
+    """
     side = SELL if state.positions[account, k].lots > 0 else BUY
+    lots = throttled(state, k, side, lots)
+    if lots <= 0:
+        return np.int64(0)
+    limit = within_band(state, k, side, limit)
     first = state.meta[M_FILLS]
     wallet = state.wallets[account, 0]
     submit(
@@ -177,6 +129,7 @@ def sell_to_book(state, account, contract, k, lots, limit):
         filled += state.fills[i].quantity
         value += size_at(state, k, state.fills[i].quantity, np.int64(state.fills[i].price) * 16)
     if filled > 0:
+        count_forced(state, k, side, filled)
         count_liquidated(state, account, k, filled)
         charge_penalty(state, account, contract, value, k, wallet)
     return filled
@@ -188,25 +141,177 @@ def begin_liquidation(state, account):
     state.accounts[account].status = LIQUIDATING
     state.accounts[account].last_liquidation = state.meta[M_STEP]
     state.accounts[account].rounds = 0
+    state.accounts[account].wait_until = 0
     state.meta[M_LIQUIDATING] += 1  # recounted at the end of clearing
     state.meta[M_LIQUIDATIONS] += 1
     state.meta[M_EVENT_SEQ] += 1
     state.accounts[account].reference = state.meta[M_EVENT_SEQ]
 
 
-@kernel(LIQUIDATE)
-def liquidate(state, account, contract, last_resort, evaluate):
-    """Liquidate an account (contract -1) or one isolated position as far as this round allows.
+@kernel()
+def end_liquidation(state, account):
+    """An account has left liquidation: it may trade again, and its next one has another number."""
+    state.accounts[account].status = OPEN
+    state.accounts[account].rounds = 0
+    state.accounts[account].wait_until = 0
+    state.accounts[account].reference = -1
+    for k in range(state.meta[M_CONTRACTS]):
+        state.positions[account, k].wait_until = 0
 
-    Its orders are cancelled; then, per contract held, standing bids and the book take what the policy closes, no worse
-    than the forced limit. As a last resort the fund takes the rest at the bankruptcy price while its equity lasts; what
-    the fund cannot bear is sold at any price and the loss goes down the waterfall.
+
+@kernel()
+def _must_wait(state, account, contract):
+    """True when an account that was not closed in this step waits for the next one, not for the last resort.
+
+    The policy made it wait (cooldown, flow cap), or nobody has to buy at its price (fillable price, liquidators'
+    bonus). Without equity nothing is gained by waiting: the loss goes down the waterfall.
+    """
+    if is_running(state, account, contract):
+        return True
+    if own_equity(state, account, contract) <= 0:
+        return False
+    if state.meta[M_FORCED_LIMIT] == LIMIT_FILLABLE or state.policy[LP_OUTLET] == OUTLET_LIQUIDATORS:
+        return True
+    return not is_ready(state, account, contract) or is_capped(state, account, contract)
+
+
+@kernel()
+def _hand_over(state, account, contract):
+    """The backstop takes everything; with a ``bonus`` it pays mark less that discount, and the account keeps the rest.
+
+    Returns:
+        Lots moved; 0 when the backstop cannot take it.
+    """
+    taker = backstop_of(state, account, contract)
+    own = own_equity(state, account, contract)
+    kept = own - mul_shift_floor(gross_of(state, account, contract), state.policy[LP_BONUS], 32)
+    moved = backstop(state, account, contract)
+    if moved > 0 and kept > 0 and state.policy[LP_BONUS] > 0 and state.meta[M_SURPLUS_TO_FUND] == 0:
+        transfer(state, taker, account, kept)
+    return moved
+
+
+@kernel()
+def _has_linear_legs(state, account):
+    """True when an account holds perpetuals or futures."""
+    for k in range(state.meta[M_CONTRACTS]):
+        if state.positions[account, k].lots != 0 and not is_option(state, k):
+            return True
+    return False
+
+
+@kernel(LIQUIDATE)
+def sell_legs(state, account, contract, any_price, evaluate):
+    """Send forced orders for what the policy closes now, contract by contract.
 
     Args:
         state: the market.
         account: the account.
         contract: -1 for the whole account.
-        last_resort: True in the round after the last, when a forced limit is set.
+        any_price: True for all of it at any price (nothing else is left).
+        evaluate: compiled requirement.
+
+    Returns:
+        Lots that changed hands.
+    """
+    outlet = state.policy[LP_OUTLET]
+    required = np.int64(0)
+    fillable = state.meta[M_FORCED_LIMIT] == LIMIT_FILLABLE and not any_price
+    if fillable or state.policy[LP_SIZE] != SIZE_FULL:
+        required = evaluate(state, account, contract, MAINTENANCE)
+    fraction = np.int64(RATE_ONE)
+    if not any_price:
+        fraction = fraction_to_close(state, account, contract, required)
+    rating, gross = np.int64(0), np.int64(1)
+    if fillable:
+        rating = bankruptcy_rating(state, own_equity(state, account, contract), required)
+        gross = max(gross_of(state, account, contract), np.int64(1))
+    futures_only = state.policy[LP_FUTURES_FIRST] != 0 and contract < 0 and _has_linear_legs(state, account)
+    moved = np.int64(0)
+    for k in range(state.meta[M_CONTRACTS]):
+        held = state.positions[account, k].lots
+        if held == 0 or (contract >= 0 and k != contract) or halted(state, k):
+            continue
+        if futures_only and not any_price and is_option(state, k):
+            continue
+        side = SELL if held > 0 else BUY
+        if any_price:
+            lots = abs(held)
+            limit = np.int64(1) if side == SELL else state.contracts[k].max_price
+        else:
+            lots = min(lots_to_close(state, account, contract, k, fraction), flow_room(state, k))
+            if lots <= 0:
+                continue
+            part = required
+            if fillable and contract < 0:
+                part = evaluate(state, account, k, MAINTENANCE)
+                if part <= 0:  # a rule that gives no requirement by contract: by value
+                    part = mul_div_floor(required, notional_of(state, k, abs(held)), gross)
+            limit = order_limit(state, account, contract, k, side, rating, part)
+        given = np.int64(0)
+        if state.meta[M_BIDS] > 0 and outlet != OUTLET_BOOK:
+            given = sell_to_bids(state, account, contract, k, lots, limit, evaluate)
+        filled = np.int64(0)
+        if given < lots and (outlet != OUTLET_LIQUIDATORS or any_price):
+            filled = sell_to_book(state, account, contract, k, lots - given, limit)
+        moved += given + filled
+        note_flow(state, k, given + filled)
+        record_event(state, EV_LIQUIDATION, k, account, state.meta[M_ROUND], side * lots, given + filled, limit)
+    return moved
+
+
+@kernel(LIQUIDATE)
+def act(state, account, contract, last_resort, evaluate):
+    """One action on an account in liquidation: the last resort, the backstop, a hedge, or forced orders.
+
+    Returns:
+        Lots that changed hands; 0 also when the policy makes the account wait.
+    """
+    if last_resort:
+        if _must_wait(state, account, contract):
+            return np.int64(0)
+        close_auction(state, account)
+        moved = bear(state, account, contract, evaluate)
+        return moved if moved >= 0 else sell_legs(state, account, contract, True, evaluate)
+    ratio = state.policy[LP_BACKSTOP_RATIO]
+    if ratio > 0 and is_below(
+        own_equity(state, account, contract), evaluate(state, account, contract, MAINTENANCE), ratio
+    ):
+        moved = backstop(state, account, contract)
+        if moved > 0:
+            return moved
+    if not is_ready(state, account, contract):
+        return np.int64(0)
+    moved = np.int64(0)
+    if state.policy[LP_HEDGE_FIRST] != 0 and contract < 0:
+        moved = hedge(state, account, evaluate)
+    if moved == 0:
+        if state.policy[LP_OUTLET] == OUTLET_BACKSTOP:
+            moved = _hand_over(state, account, contract)
+        elif state.policy[LP_OUTLET] == OUTLET_AUCTION:
+            moved = auction(state, account, contract, False, evaluate)
+        else:
+            moved = sell_legs(state, account, contract, False, evaluate)
+    if moved > 0:
+        note_action(state, account, contract)
+    return moved
+
+
+@kernel(LIQUIDATE)
+def liquidate(state, account, contract, last_resort, evaluate):
+    """Liquidate an account (contract -1) or one isolated position as far as this round allows.
+
+    Its orders are cancelled; then the policy decides (see :func:`act`). Whoever falls below ``backstop_ratio`` of its
+    maintenance goes to the backstop whole, at once; who waits for its cooldown is left alone; else contract by contract
+    what the policy closes now goes to its outlet, no worse than the forced limit. As a last resort the layers of the
+    waterfall take the rest; what none of them can bear is sold at any price and the loss is shared. Where the design
+    lets auto-deleveraging come first, it does.
+
+    Args:
+        state: the market.
+        account: the account.
+        contract: -1 for the whole account.
+        last_resort: True in the round after the last (see :func:`sim.kernels.clearing.has_last_resort`).
         evaluate: compiled requirement.
 
     Returns:
@@ -218,38 +323,20 @@ def liquidate(state, account, contract, last_resort, evaluate):
     cancel_all(state, account, contract)
     note_withdrawal(state, account)
     wallet = state.wallets[account, 0]
-    isolated = contract >= 0
-    fraction = lots_to_close(state, account, contract, last_resort, evaluate)
     moved = np.int64(0)
-    taken_over = last_resort and fund_can_take(state, account, contract)
-    if taken_over:
-        moved = take_over(state, account, contract)
-    else:
-        for k in range(state.meta[M_CONTRACTS]):
-            held = state.positions[account, k].lots
-            if held == 0 or (isolated and k != contract):
-                continue
-            side = SELL if held > 0 else BUY
-            lots = min(mul_rate(abs(held), fraction), abs(held))
-            if last_resort:
-                limit = np.int64(1) if side == SELL else state.contracts[k].max_price
-            else:
-                limit = forced_price(state, account, contract, k, side)
-            given = np.int64(0)
-            if state.meta[M_BIDS] > 0:
-                given = sell_to_bids(state, account, contract, k, lots, limit, evaluate)
-            filled = np.int64(0)
-            if given < lots:
-                filled = sell_to_book(state, account, contract, k, lots - given, limit)
-            moved += given + filled
-            record_event(state, EV_LIQUIDATION, k, account, state.meta[M_ROUND], side * lots, given + filled, limit)
-    if isolated and state.meta[M_SURPLUS_TO_FUND] != 0 and state.positions[account, contract].lots == 0:
-        gained = state.wallets[account, 0] - wallet
-        if gained > 0:
-            transfer(state, account, state.meta[M_TRADERS] + OFFSET_FUND, gained)
-            state.accounts[account].fees += gained
+    if adl_due(state, account, contract):
+        moved = deleverage(state, account, contract)
+    if moved == 0 or (last_resort and not is_flat(state, account, contract)):
+        moved += act(state, account, contract, last_resort, evaluate)
+    if contract >= 0 and state.positions[account, contract].lots == 0:
+        state.positions[account, contract].wait_until = 0
+        if state.meta[M_SURPLUS_TO_FUND] != 0:
+            gained = state.wallets[account, 0] - wallet
+            if gained > 0:
+                transfer(state, account, state.meta[M_TRADERS] + OFFSET_FUND, gained)
+                state.accounts[account].fees += gained
     finish(state, account, evaluate)
     if state.accounts[account].positions == 0 and state.accounts[account].status == LIQUIDATING:
-        state.accounts[account].status = OPEN
+        end_liquidation(state, account)
     touch(state, account)
     return moved

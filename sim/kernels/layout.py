@@ -90,8 +90,8 @@ AUCTION_NONE, AUCTION_CLIP, AUCTION_SHARE = 0, 1, 2
     LP_STEP_ABOVE,  # minor units of notional; smaller positions are closed whole
     LP_CLOSE_FRACTION,  # 2**-32
     LP_CLOSE_HEALTH,  # 2**-32, equity over maintenance at or below which all is closed
-    LP_COOLDOWN,  # steps between two actions on one account
-    LP_FLOW,  # 2**-32 lots per step and contract, 0: no cap
+    LP_COOLDOWN,  # slots between two actions on one account, of which LP_ACTIONS make a step
+    LP_FLOW,  # most liquidated lots per contract within a window, 0: no cap
     LP_BONUS,  # 2**-32, discount at which liquidators take over
     LP_BONUS_SLOPE,  # 2**-32 per unit of (1 - equity / maintenance)
     LP_BONUS_MOST,  # 2**-32
@@ -115,8 +115,11 @@ AUCTION_NONE, AUCTION_CLIP, AUCTION_SHARE = 0, 1, 2
     LP_AUCTION_BUFFER,  # 2**-32 (share): part of the shortfall that a bid must restore beyond maintenance
     LP_AUCTION_INSOLVENT,  # steps over which the payment to the winner of an insolvent account grows
     LP_AUCTION_FEE,  # 2**-32 of the cash bid, to the fund
-) = range(32)
+    LP_FLOW_WINDOW,  # steps
+    LP_ACTIONS,  # actions on one account that a step holds, where the cooldown is shorter than a step
+) = range(34)
 POLICY_CELLS = 48
+FLOW_CELLS = 64
 
 # Default waterfall (``state.waterfall``)
 LAYER_NONE, LAYER_FUND, LAYER_VAULT, LAYER_ADL, LAYER_SOCIALISE = 0, 1, 2, 3, 4
@@ -137,7 +140,12 @@ TRIGGER_EXHAUSTED, TRIGGER_NEGATIVE_EQUITY, TRIGGER_FUND_DRAWDOWN = 0, 1, 2
     W_VAULT,  # account of the backstop vault, -1: none
     W_FUND_PEAK,  # state: highest equity of the fund in the window
     W_FUND_PEAK_STEP,  # state
-) = range(12)
+    W_VAULT_PAID,  # state: negative equity that the vault took over with positions, minor units
+    W_ADL_PAID,  # state: negative equity that counterparties bore in auto-deleveraging, minor units
+    W_FUND_DEBT,  # state: what the fund still owes of losses that nobody could bear, minor units
+    W_PEAKS_FIRST,  # state: first row of ``fund_peaks``
+    W_PEAKS,  # state: rows of ``fund_peaks`` in use
+) = range(17)
 WATERFALL_CELLS = 32
 
 # Circuit breakers (``state.breakers``): parameters, then state per contract in ``breaker_state``
@@ -152,7 +160,67 @@ WATERFALL_CELLS = 32
     CB_BAND,  # 2**-32: band around the reference price of the window, 0: only the contract's own band
 ) = range(8)
 BREAKER_CELLS = 16
-MARKING_CELLS = 16
+(
+    BS_UNTIL,  # first step at which a halted contract trades again
+    BS_SELL_ROOM,  # lots that forced sells may still take from the bids in this step
+    BS_BUY_ROOM,  # lots that forced buys may still take from the asks
+    BS_MULTIPLIER,  # 2**-32, margin multiplier of the last announcement
+) = range(4)
+# Marks (``state.marking``): parameters of the rules, then averages at the end of the previous step, per contract
+(
+    MK_WINDOW,  # steps of the time-weighted average
+    MK_BASIS_WINDOW,  # steps of the moving average of the basis, 0: exponential
+    MK_PREMIUM_RATE,  # steps over time constant: mid less oracle (hyperliquid)
+    MK_TRADE_RATE,  # ... median of bid, ask and last (hyperliquid)
+    MK_INDEX_RATE,  # ... mid less index (deribit)
+    MK_LIMIT_LOW,  # lowest mark over index (deribit)
+    MK_LIMIT_HIGH,
+    MK_COLLATERAL_INDEX,  # 1: currencies are valued at the index of their spot contract, 0: at its mark
+    MK_PREMIUM,  # numerator and denominator of each exponential average, and the step of its last sample
+    MK_PREMIUM_WEIGHT,
+    MK_PREMIUM_STEP,
+    MK_TRADE,
+    MK_TRADE_WEIGHT,
+    MK_TRADE_STEP,
+    MK_INDEX,
+    MK_INDEX_WEIGHT,
+    MK_INDEX_STEP,
+    MK_SUM,  # sum over the window before this step, the step it holds for, its window
+    MK_SUM_STEP,
+    MK_SUM_WINDOW,
+    MK_BASIS_SUM,
+    MK_BASIS_SUM_STEP,
+    MK_BASIS_SUM_WINDOW,
+) = range(23)
+MARKING_CELLS = 24
+PRICE_MID, PRICE_INDEX = 0, 1  # columns of ``price_history``
+
+# Oracles (``state.oracle``): parameters, then what is reported, per contract
+MEDIAN, WEIGHTED_MEDIAN, WEIGHTED_MEAN = 0, 1, 2
+STALE_HOLD, STALE_PAUSE, STALE_MID = 0, 1, 2
+SOURCES_MAX = 16
+(
+    OR_OWN,  # the market's own spot contract among the sources, -1: none
+    OR_OWN_WEIGHT,
+    OR_OWN_LATENCY,  # steps
+    OR_OWN_TICKS,  # ticks of this contract per tick of the own spot contract
+    OR_SOURCES,  # external sources, columns OP_SOURCE.. of ``oracle_path``
+    OR_AGGREGATION,
+    OR_LATENCY,  # steps from observation to publication
+    OR_INTERVAL,  # steps between reports
+    OR_DEVIATION,  # fraction that makes a report due at once, 0: never
+    OR_STALE_STEPS,  # age beyond which a report is stale, 0: never
+    OR_STALE_POLICY,
+    OR_REPORT,  # state: last report, ticks
+    OR_REPORT_STEP,  # state: step of its observation
+    OR_OWN_HELD,  # state: last observation of the own spot contract, ticks of this contract
+    OR_STALE,  # state: 1 while the report is stale
+    OR_PAUSED,  # state (row 0): contracts whose stale oracle pauses liquidations
+    OR_WEIGHT,  # the first of SOURCES_MAX cells
+) = range(17)
+ORACLE_CELLS = OR_WEIGHT + SOURCES_MAX
+# Columns of ``oracle_path``; a factor multiplies an observation, zero stands for a source that does not answer
+OP_PERP, OP_STALE, OP_FACTOR, OP_OWN_FACTOR, OP_SOURCE = range(5)
 ORDER_RANDOM, ORDER_PRIORITY_FEE = 0, 1
 
 # Event kinds on the events tape
@@ -174,14 +242,17 @@ ORDER_RANDOM, ORDER_PRIORITY_FEE = 0, 1
     EV_CLOSED,  # account closed
     EV_CONVERTED,  # fund takes a: minor units of currency `reason` (negative: gives them) for b: account currency
     EV_ADL,  # counterparty `reason` gives up a: lots (signed, as it held them), b: price (sub-ticks), c: value
-    EV_AUCTION,  # an auction opens (reason 0), is reset (1), is bid (2), closes (3); a: lots, b: price (sub-ticks)
-    EV_HALT,  # trading stops in a contract until step a; b: the move that stopped it, 2**-32
+    # an auction opens (reason 0), is reset (1), is bid (2), closes (3); a: lots; b: price in sub-ticks, of share
+    # auctions the value or cash in minor units; c: the bidder of a share
+    EV_AUCTION,
+    EV_HALT,  # a contract stops trading until step a; b: the move that stopped it, 2**-32, c: mark (sub-ticks)
     EV_BACKSTOP,  # the vault (reason: its account) takes a: lots (signed), b: value, c: mark (sub-ticks)
-) = range(20)
+    EV_HEDGE,  # the engine hedges an account: a: lots ordered (signed), b: lots filled, c: limit price; reason: round
+) = range(21)
 EVENT_NAMES = (
     "refused", "margin_call", "call_met", "liquidation", "takeover", "bid_taken", "bankrupt", "fund_paid",
     "socialised_loss", "funding", "settlement", "order_expired", "scripted", "self_trade_prevented", "account_closed",
-    "collateral_converted", "auto_deleveraging", "auction", "halt", "backstop",
+    "collateral_converted", "auto_deleveraging", "auction", "halt", "backstop", "hedge",
 )  # fmt: skip
 
 # Reason codes of refusals
@@ -253,7 +324,7 @@ REASON_NAMES = (
     M_STATUS,  # 0, or the code of an error found inside a kernel
     M_STATUS_A,
     M_STATUS_B,
-    M_HALTED,  # 1: no order is matched
+    M_HALTED,  # contracts that are halted; BS_UNTIL says which
     M_MAKERS_WITHDRAWN_UNTIL,  # step until which market makers stay out (scripted)
     M_STEPS_PER_DAY,
     M_FLOW,  # matched lots ever, all contracts (tape side)
@@ -279,8 +350,9 @@ REASON_NAMES = (
     M_ADL_LOTS,  # lots closed by auto-deleveraging since the start
     M_BACKSTOP_LOTS,  # lots that the vault took over since the start
     M_ROW_BACK,  # 1 while a requirement is asked for at the maintenance parameters of the step before
+    M_HEDGED,  # 1 + maintenance of an account with its hedge, as a NumPy rule answered; 0: ask the evaluator
     M_STORED,  # 1: requirements are those that a rule in NumPy gave last, at the marks of that moment
-) = range(71)
+) = range(72)
 META_SIZE = 128
 
 # Status codes (``M_STATUS``)
@@ -381,7 +453,12 @@ BID = np.dtype(
         ("fee", "i8"),  # priority fee, minor units
         ("gas", "i8"),  # cost of a take-over, minor units
         ("latency", "i4"),  # steps that an account must have been in liquidation
-        ("pad", "i4"),
+        ("racing", "i4"),  # in the race for one account: 0 not in it, 1 racing, 2 has had its turn
+        ("share", "i8"),  # 2**-32 of the profit bid as priority fee, at most `fee`; 0: `fee` whatever the profit
+        ("least", "i8"),  # least profit for which it races, minor units
+        ("revert", "i8"),  # cost of a race that it loses, minor units
+        ("bid_fee", "i8"),  # priority fee in the present race, minor units
+        ("key", "u8"),  # drawn for the present race: the order among equal fees
     ],
     align=True,
 )  # a liquidator's standing offer: takes positions of `side` (1 long) at mark less `discount` (2**-32)
@@ -389,11 +466,11 @@ BID = np.dtype(
 AUCTION = np.dtype(
     [
         ("account", "i4"),
-        ("contract", "i4"),  # -1: the whole account
+        ("contract", "i4"),  # the contract on sale; -1: the whole account (share, cross)
         ("start", "i4"),  # step of the last (re)start
         ("opened", "i4"),
-        ("price", "i8"),  # start price in sub-ticks (clip) or value at the start (share), minor units
-        ("paid", "i8"),  # of the winner of an insolvent account so far, minor units
+        ("price", "i8"),  # mark at the (re)start in sub-ticks (clip); value at the (re)start (share), minor units
+        ("paid", "i8"),  # cash that bids have brought the account so far (share), minor units
         ("reference", "i8"),  # number of the liquidation
     ],
     align=True,
@@ -445,6 +522,18 @@ CAUSE = np.dtype(
         ("own", "i8"),  # what is lacking without these: its own trades, fees, withdrawals, shares of losses
         ("lots", "i8"),  # of the position, or of the largest one by value
         ("notional", "i8"),  # value at mark of what is being liquidated
+    ],
+    align=True,
+)
+
+# A counterparty in the order of auto-deleveraging
+RANKED = np.dtype(
+    [
+        ("score", "f8"),  # higher goes first
+        ("equity", "f8"),  # behind the position, minor units
+        ("taken", "i8"),  # lots allotted in the present call
+        ("account", "i4"),
+        ("pad", "i4"),
     ],
     align=True,
 )
@@ -536,7 +625,7 @@ ACCOUNT = np.dtype(
         ("outside", "i8"),  # cash outside the exchange that can meet calls, minor units
         ("booked_lots", "i8"),  # audit: sum of all lots traded, must equal the sum of positions
         ("priority_fee", "i8"),  # of the messages that it sends now, minor units
-        ("wait_until", "i4"),  # first step at which its liquidation goes on (cooldown)
+        ("wait_until", "i4"),  # first slot at which its liquidation goes on; LP_ACTIONS slots are a step
         ("rounds", "i4"),  # actions of its present liquidation so far
         ("reference", "i4"),  # number of its present liquidation, -1
         ("safe_reading", "i4"),  # last reading before the open margin call, -1
@@ -565,7 +654,7 @@ POSITION = np.dtype(
         ("bucket", "i4"),  # of the bankruptcy-price index, -1: none
         ("bucket_next", "i4"),  # nodes of the index are account * contracts + contract
         ("bucket_prev", "i4"),
-        ("pad", "i4"),
+        ("wait_until", "i4"),  # as of accounts, of an isolated position; 0: nothing of it was closed yet
     ],
     align=True,
 )
@@ -659,7 +748,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("map_own", np.int64, 3),  # [A, C, 2]: bucket + 1 and signed lots that the account has on the map
     # The venue's design (sim/venue.py)
     ("policy", np.int64, 1),  # [POLICY_CELLS] LP_*
-    ("flow", np.int64, 2),  # [C, 2]: liquidated lots of this step; unused part of the cap, 2**-32
+    ("flow", np.int64, 2),  # [C, FLOW_CELLS] liquidated lots: step of the last, sum in the window, ring by step
     ("waterfall", np.int64, 1),  # [WATERFALL_CELLS] W_*
     ("breakers", np.int64, 1),  # [BREAKER_CELLS] CB_*
     ("breaker_state", np.int64, 2),  # [C, 8]
@@ -670,6 +759,13 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("readings", READING, 1),
     ("causes", CAUSE, 1),
     ("noted", np.int64, 2),  # [C, 4]: last, mid and index as the tape of moves noted them last; the newest move
+    # Marks and oracles (sim/kernels/mark_rules.py, sim/kernels/oracle.py)
+    ("price_history", np.int64, 3),  # [ring, C, 2]: mid and index by step, sub-ticks
+    ("oracle", np.float64, 2),  # [C, ORACLE_CELLS] OR_*
+    ("oracle_path", np.float64, 3),  # [steps + 1, C, OP_SOURCE + sources] exogenous; one row where nothing needs it
+    ("adl_heaps", RANKED, 3),  # [C, 2, traders]: longs, shorts that auto-deleveraging may close; one until it is needed
+    ("adl_state", np.int64, 3),  # [C, 2, 5]: of which step, round, mark and ranking that is, and how many they are
+    ("fund_peaks", np.int64, 2),  # [rows, 2]: steps and falling equities of the fund in the window, a ring
 )
 
 # Which requirement is asked for
@@ -687,5 +783,5 @@ FIELD_NAMES = tuple(name for name, _, _ in FIELDS)
 # Arrays that kernels may replace by larger ones
 GROWING = (
     "orders", "levels", "bits0", "bits1", "messages", "arrival", "sort_keys", "sort_ids", "sort_counts", "bids",
-    "fills", "events", "auctions", "moves", "readings", "causes",
+    "fills", "events", "auctions", "moves", "readings", "causes", "adl_heaps", "fund_peaks",
 )  # fmt: skip

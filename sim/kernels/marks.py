@@ -1,7 +1,8 @@
 """Mid, mark and the running averages that marks and makers use.
 
 A mark is a function of the state at the start of the step and of the current book, so that a second liquidation round
-reads it afresh and an average never compounds per round; averages move once, at the end of the step.
+reads it afresh and an average never compounds per round; averages move once, at the end of the step. Rules that need
+more than the book of the moment are in :mod:`sim.kernels.mark_rules`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,15 @@ import numpy as np
 from sim.kernels.black76 import black76
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import is_option
+from sim.kernels.mark_rules import (
+    close_averages,
+    deribit_mark,
+    hyperliquid_mark,
+    index_is_unusable,
+    index_median_mark,
+    nearest,
+    twap_mark,
+)
 from sim.kernels.realmath import exp, ln
 from sim.kernels.state import (
     INVERSE_OPTION,
@@ -18,9 +28,15 @@ from sim.kernels.state import (
     M_HISTORY,
     M_MARK_RULE,
     M_STEP,
+    MARK_DERIBIT,
     MARK_EMA,
+    MARK_HYPERLIQUID,
+    MARK_INDEX,
     MARK_INDEX_MEDIAN,
     MARK_LAST,
+    MARK_MID,
+    MARK_TWAP,
+    MK_COLLATERAL_INDEX,
     RATE_ONE,
     SPOT,
     XR_CONTRACT,
@@ -46,16 +62,6 @@ def mid_of(state, contract):
 
 
 @kernel()
-def _round(x):
-    return np.int64(np.floor(x + 0.5))
-
-
-@kernel()
-def _median(a, b, c):
-    return max(min(a, b), min(max(a, b), c))
-
-
-@kernel()
 def option_index(state, contract):
     """Black-76 value of an option on the index of its underlying at its volatility, sub-ticks, at least one."""
     terms = state.contracts[contract]
@@ -67,7 +73,7 @@ def option_index(state, contract):
         value /= forward
     else:
         value *= exp(-terms.interest_rate * years)
-    return min(max(_round(value * terms.premium_scale), np.int64(1)), terms.max_price * 16)
+    return min(max(nearest(value * terms.premium_scale), np.int64(1)), terms.max_price * 16)
 
 
 @kernel()
@@ -80,12 +86,15 @@ def set_option_indexes(state):
 
 @kernel()
 def set_conversions(state):
-    """Read the rates of the other currencies from the marks and indexes of this moment. Mutates ``conversion``."""
+    """Read the rates of the other currencies from the marks and indexes of this moment. Mutates ``conversion``.
+
+    A spot contract gives its mark, or its index where collateral is to be valued by it.
+    """
     for currency in range(1, state.conversion.shape[0]):
         rule = state.exchange[currency]
         contract = rule[XR_CONTRACT]
         price = state.quotes[contract].index
-        if state.contracts[contract].kind == SPOT:
+        if state.contracts[contract].kind == SPOT and state.marking[contract, MK_COLLATERAL_INDEX] == 0.0:
             price = state.quotes[contract].mark
         if rule[XR_MODE] > 0:
             state.conversion[currency] = mul_div_floor(price * rule[XR_TIMES], RATE_ONE, rule[XR_OVER])
@@ -95,40 +104,40 @@ def set_conversions(state):
 
 @kernel()
 def mark_of(state, contract):
-    """Mark in sub-ticks by the market's rule; never below one sub-tick.
+    """Mark in sub-ticks by the market's rule; at least one sub-tick, at most the largest price.
 
-    ``last``, ``mid``, ``ema`` of the mid, or ``index_median``: the median of the index grown by the last funding rate,
-    of the index plus the average basis, and of the last trade (Binance, mark price of USD-margined contracts). Options
-    are marked at their model value, as venues mark them, whatever the rule.
+    Options are marked at their model value, as venues mark them, whatever the rule. While a stale oracle is not to be
+    used, rules that stand on the index fall back to the mid.
     """
     if is_option(state, contract):
         return state.quotes[contract].index
     quote = state.quotes[contract]
     rule = state.meta[M_MARK_RULE]
     mid = mid_of(state, contract)
-    alpha = state.contracts[contract].ema_alpha
+    mark = mid
     if rule == MARK_LAST:
         mark = quote.last * 16
     elif rule == MARK_EMA:
-        mark = _round(quote.ema + alpha * (mid - quote.ema))
-    elif rule == MARK_INDEX_MEDIAN:
-        index = quote.index
-        interval = state.contracts[contract].funding_interval
-        carried = index
-        if interval > 0:
-            left = interval - (state.meta[M_STEP] - quote.funding_last)
-            carried = index + _round(index * (quote.funding_rate / 4294967296.0) * (left / interval))
-        basis = quote.basis + alpha * ((mid - index) - quote.basis)
-        mark = _median(carried, index + _round(basis), quote.last * 16)
-    else:
-        mark = mid
-    return max(mark, np.int64(1))
+        mark = nearest(quote.ema + state.contracts[contract].ema_alpha * (mid - quote.ema))
+    elif rule == MARK_TWAP:
+        mark = twap_mark(state, contract, mid)
+    elif rule == MARK_HYPERLIQUID:
+        mark = hyperliquid_mark(state, contract, mid)
+    elif rule != MARK_MID and not index_is_unusable(state, contract):
+        if rule == MARK_INDEX:
+            mark = quote.index
+        elif rule == MARK_INDEX_MEDIAN:
+            mark = index_median_mark(state, contract, mid)
+        elif rule == MARK_DERIBIT:
+            mark = deribit_mark(state, contract, mid)
+    return min(max(mark, np.int64(1)), state.contracts[contract].max_price * 16)
 
 
 @kernel()
 def set_marks(state):
-    """Re-read mid and mark of every contract. Mutates quotes."""
+    """Re-read mid and mark of every contract, keeping the marks of the last reading. Mutates quotes, mark_before."""
     for contract in range(state.meta[M_CONTRACTS]):
+        state.mark_before[contract] = state.quotes[contract].mark
         state.quotes[contract].mid = mid_of(state, contract)
         state.quotes[contract].mark = mark_of(state, contract)
     if state.conversion.shape[0] > 1:
@@ -155,6 +164,7 @@ def close_marks(state):
         mid = quote.mid
         state.quotes[contract].ema = quote.ema + alpha * (mid - quote.ema)
         state.quotes[contract].basis = quote.basis + alpha * ((mid - quote.index) - quote.basis)
+        close_averages(state, contract)
         log_mid = ln(mid / 16.0)
         change = log_mid - state.history[before, contract]
         state.history[now, contract] = log_mid

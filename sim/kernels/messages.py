@@ -97,7 +97,7 @@ def push(state, account, contract, kind, side, tif, flags, price, quantity, expi
 
 
 @kernel()
-def push_bid(state, account, contract, side, lots, discount, fee=0, gas=0, latency=0):
+def push_bid(state, account, contract, side, lots, discount, fee=0, gas=0, latency=0, share=0, least=0, revert=0):
     """Append a liquidator's standing offer for this step.
 
     Args:
@@ -107,9 +107,12 @@ def push_bid(state, account, contract, side, lots, discount, fee=0, gas=0, laten
         side: BUY takes over long positions, SELL short ones.
         lots: most lots that are taken.
         discount: in 2**-32 of the mark; a long is taken at mark x (1 - discount), a short at mark x (1 + discount).
-        fee: priority fee of a take-over, minor units.
+        fee: priority fee of a take-over, minor units; with ``share`` the most that is bid.
         gas: other cost of a take-over, minor units.
         latency: steps that an account must have been in liquidation before this offer can reach it.
+        share: part of the expected profit that is bid as priority fee, 2**-32; 0 for a fee that does not depend on it.
+        least: smallest profit, after all costs, for which it takes over, minor units.
+        revert: what it costs to race for an account and lose, minor units.
     """
     n = state.meta[M_BIDS]
     if n == state.bids.shape[0]:
@@ -124,6 +127,12 @@ def push_bid(state, account, contract, side, lots, discount, fee=0, gas=0, laten
     bid.fee = fee
     bid.gas = gas
     bid.latency = latency
+    bid.racing = 0
+    bid.share = share
+    bid.least = least
+    bid.revert = revert
+    bid.bid_fee = 0
+    bid.key = np.uint64(0)
     state.meta[M_BIDS] = n + 1
 
 

@@ -14,7 +14,6 @@ from sim.kernels.keyed import normal, poisson, uniform
 from sim.kernels.realmath import exp, ln
 
 PURPOSE_DIFFUSION, PURPOSE_JUMP_SIZE, PURPOSE_JUMP_COUNT, PURPOSE_BRIDGE = 0, 1, 2, 3
-_SUBTICKS = 16.0
 
 
 @kernel()
@@ -243,25 +242,6 @@ def scale_from(value, contract, step, log_size):
     ratio = exp(log_size)
     for t in range(step, len(value)):
         value[t, contract] *= ratio
-
-
-@kernel()
-def oracle(value, latency, interval, deviation, index):
-    """The published index in sub-ticks, int64[T + 1, C].
-
-    The oracle observes the value each step and reports when ``interval`` steps have passed on its clock, or when the
-    value is more than ``deviation`` (a fraction, 0 for never) away from its last report; a report is published
-    ``latency`` steps after the observation.
-    """
-    for c in range(value.shape[1]):
-        report = value[0, c]
-        for t in range(len(value)):
-            seen = t - latency
-            if seen > 0:
-                now = value[seen, c]
-                if seen % interval == 0 or (deviation > 0.0 and abs(now - report) > deviation * report):
-                    report = now
-            index[t, c] = np.int64(np.floor(report * _SUBTICKS + 0.5))
 
 
 @kernel()

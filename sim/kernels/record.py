@@ -6,8 +6,9 @@ import numpy as np
 
 from sim.kernels.depth import depth_within
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import OFFSET_FUND, equity, notional
+from sim.kernels.ledger import OFFSET_FUND, equity, newest_row, notional
 from sim.kernels.state import (
+    CB_STRESS_SLOPE,
     CROSS,
     INITIAL,
     M_ADL_LOTS,
@@ -110,6 +111,8 @@ def record_step(state, evaluate):
         out[10] = quote.liquidated
         out[11] = state.rate_initial[contract]
         out[12] = state.model_rates[0, contract, 1]
+        if state.breakers[CB_STRESS_SLOPE] != 0:
+            out[12] = state.rate_maintenance[newest_row(state), contract]
         out[13] = quote.funding_rate
     out = state.record_global[row]
     out[0] = step

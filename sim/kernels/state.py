@@ -24,6 +24,7 @@ from sim.kernels.layout import (
     FEATURE_COLUMNS,
     FIELD_NAMES,
     FIELDS,
+    FLOW_CELLS,
     GROWING,
     M_ACCOUNTS,
     M_CONTRACTS,
@@ -41,6 +42,8 @@ from sim.kernels.layout import (
     MODEL_PARAMS,
     MODEL_STATE,
     NO_PRICE,
+    OR_OWN,
+    ORACLE_CELLS,
     POLICY_CELLS,
     POPULATION_PARAMS,
     POPULATION_STATE,
@@ -109,9 +112,15 @@ if JIT_DISABLED:
     PUSH: Any = None
     REFUSE: Any = None
     SELL_TO_BIDS: Any = None
+    OF_POSITION: Any = None
+    RACE: Any = None
+    SHARE_RACE: Any = None
+    TERMS: Any = None
     BEGIN_CAUSE: Any = None
     EXCESS_OF: Any = None
     APPORTION: Any = None
+    WALK: Any = None
+    BEAR: Any = None
     ADVANCE: Any = None
 else:
     import numba
@@ -298,6 +307,12 @@ else:
     SELL_TO_BIDS = types.int64(
         STATE_TYPE, types.int64, types.int64, types.int64, types.int64, types.int64, REQUIREMENT_TYPE
     )
+    OF_POSITION = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)  # (state, account, contract)
+    RACE = types.int64(STATE_TYPE, *[types.int64] * 7, REQUIREMENT_TYPE)
+    SHARE_RACE = types.int64(STATE_TYPE, *[types.int64] * 5, REQUIREMENT_TYPE)
+    TERMS = types.UniTuple(types.int64, 3)(STATE_TYPE, types.int64, types.int64, types.int64, REQUIREMENT_TYPE)
+    WALK = types.int64(STATE_TYPE, types.int64, types.int64, types.int64)
+    BEAR = types.int64(STATE_TYPE, types.int64, types.int64, REQUIREMENT_TYPE)
     ADVANCE = types.int64(
         STATE_TYPE,
         types.int64,  # steps
@@ -332,6 +347,7 @@ def allocate(
     tape: int = 4096,
     window_cells: int = 0,
     features: bool = False,
+    oracle_columns: int = 0,
 ) -> State:
     """Make an empty market state with free lists and empty ladders.
 
@@ -357,6 +373,7 @@ def allocate(
         tape: first length of tape and events, both grow.
         window_cells: floats per margin model and contract for windows of past returns.
         features: keep features of accounts, and a liquidation map.
+        oracle_columns: columns of the oracle's exogenous paths, 0 where the index needs none.
 
     Returns:
         The state, every array zero except links and heads (-1) and the free list.
@@ -444,7 +461,7 @@ def allocate(
         "liquidation_map": (contracts, 2, MAP_BUCKETS + 1 if features else 1),
         "map_own": (described, contracts, 2),
         "policy": (POLICY_CELLS,),
-        "flow": (contracts, 2),
+        "flow": (contracts, FLOW_CELLS),
         "waterfall": (WATERFALL_CELLS,),
         "breakers": (BREAKER_CELLS,),
         "breaker_state": (contracts, 8),
@@ -455,6 +472,12 @@ def allocate(
         "readings": (16,),
         "causes": (16,),
         "noted": (contracts, 4),
+        "price_history": (history, contracts, 2),
+        "oracle": (contracts, ORACLE_CELLS),
+        "oracle_path": (steps + 1 if oracle_columns else 1, contracts, max(oracle_columns, 1)),
+        "adl_heaps": (contracts, 2, 1),
+        "adl_state": (contracts, 2, 5),
+        "fund_peaks": (16, 2),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
     orders = arrays["orders"]
@@ -479,6 +502,7 @@ def allocate(
     ):  # fmt: skip
         table[link] = -1
     arrays["waterfall"][W_VAULT] = -1
+    arrays["oracle"][:, OR_OWN] = -1
     for link in ("bucket", "bucket_next", "bucket_prev"):
         arrays["positions"][link] = -1
     quotes["index_top"] = -1

@@ -6,6 +6,7 @@ import numpy as np
 
 from sim.kernels.admission import admit, arrival_order
 from sim.kernels.book import expire
+from sim.kernels.breakers import check_halts, stress
 from sim.kernels.clearing import clear
 from sim.kernels.funding import expire_contracts, time_payments
 from sim.kernels.jit import kernel
@@ -14,6 +15,7 @@ from sim.kernels.marks import close_marks, note_marks, set_option_indexes
 from sim.kernels.match import match_batch
 from sim.kernels.messages import push
 from sim.kernels.moves import note_indexes, open_tape, read_marks
+from sim.kernels.oracle import read_oracles
 from sim.kernels.record import record_step
 from sim.kernels.state import (
     ADVANCE,
@@ -87,6 +89,7 @@ def begin(state):
             volume = state.quotes[contract].volume
             state.quotes[contract].volume_day = volume - state.quotes[contract].volume_day_start
             state.quotes[contract].volume_day_start = volume
+    read_oracles(state)
     set_option_indexes(state)
     note_indexes(state)
     expire(state, step)
@@ -141,13 +144,15 @@ def announce(state):
         state.rate_maintenance[row, contract] = state.model_rates[0, contract, 1] if margined else 0
         for slot in range(state.meta[M_PUBLISHERS]):
             state.model_rate_sum[slot, contract] += state.model_rates[slot, contract, 0] / RATE_ONE
+    stress(state)
 
 
 @kernel()
 def before_publish(state):
-    """Phases 5 and 6 up to the model: marks, their ring, the step of publication."""
+    """Phases 5 and 6 up to the model: marks, their ring, halts, the step of publication."""
     read_marks(state, -1)
     note_marks(state)
+    check_halts(state)
     state.meta[M_PUBLISHED] = state.meta[M_STEP]
 
 

@@ -1,262 +1,168 @@
-"""The default waterfall: insurance fund, then socialised loss; and the fund as taker of last resort."""
+"""The default waterfall: who pays, layer by layer, what a failed account leaves unpaid.
+
+Positions go down the layers in the order of the design: the insurance fund or the backstop vault takes them over while
+its equity lasts (:mod:`sim.kernels.takeover`), auto-deleveraging closes them against counterparties
+(:mod:`sim.kernels.adl`), socialised loss lets them be sold at any price. What an account owes in cash once it is flat
+goes down the same layers, of which two can pay cash: the fund, and everybody else by socialised loss. What is left then
+is a debt of the fund, counted as uncovered and stated at the end of a run (:mod:`sim.statement`).
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from sim.kernels.events import record_event
-from sim.kernels.index import touch
+from sim.kernels.adl import deleverage, is_flat
+from sim.kernels.index import owes
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import (
-    OFFSET_FUND,
-    book_trade,
-    credit,
-    credit_in,
-    equity,
-    notional_of,
-    position_equity,
-    unrealised,
-    value_at,
-    worth,
-)
+from sim.kernels.ledger import OFFSET_FUND, equity, position_equity
 from sim.kernels.orders import cancel_all
+from sim.kernels.peaks import fund_lost
+from sim.kernels.shortfall import convert_wallets, cover, has_layer, make_good, settle_closed
 from sim.kernels.state import (
-    CAUSE_TAKEOVER,
+    BEAR,
     CLOSED,
     CROSS,
-    EV_BANKRUPT,
-    EV_CLOSED,
-    EV_CONVERTED,
-    EV_FUND_PAID,
-    EV_SOCIALISED,
-    EV_TAKEOVER,
-    M_BAD_DEBT,
+    LAYER_ADL,
+    LAYER_FUND,
+    LAYER_NONE,
+    LAYER_VAULT,
     M_CONTRACTS,
-    M_FLOW,
-    M_FUND_PAID,
     M_LAYOUT,
-    M_LEDGER_FLOW,
-    M_SOCIALISED,
     M_TRADERS,
-    M_UNCOVERED,
+    TRIGGER_FUND_DRAWDOWN,
+    TRIGGER_NEGATIVE_EQUITY,
+    W_FUND_DEBT,
+    W_LAYER,
+    W_LAYER_4,
+    W_TRIGGER,
+    W_VAULT,
+    WALK,
 )
-from sim.kernels.wide import mul_div_floor
+from sim.kernels.takeover import backstop, can_take, close_account, sweep_pockets, take_over
+
+__all__ = [
+    "adl_due", "backstop", "bear", "can_take", "close_account", "convert_wallets", "cover", "deleverage", "take_over",
+]  # fmt: skip
 
 
-@kernel()
-def _winnings(state, account):
-    """Unrealised profit of an account's winning positions, minor units of the account currency."""
-    total = np.int64(0)
-    for contract in range(state.meta[M_CONTRACTS]):
-        profit = max(unrealised(state, account, contract), np.int64(0))
-        if state.contracts[contract].currency != 0:
-            profit = worth(state, state.contracts[contract].currency, profit)
-        total += profit
-    return total
-
-
-@kernel()
-def _take_winnings(state, account, amount):
-    """Take ``amount`` from the cash behind winning positions: pockets when isolated, else the wallet."""
-    if state.meta[M_LAYOUT] == CROSS:
-        credit(state, account, -1, -amount)
-        return
-    left = amount
-    for contract in range(state.meta[M_CONTRACTS]):
-        part = min(left, max(unrealised(state, account, contract), np.int64(0)))
-        credit(state, account, contract, -part)
-        left -= part
-    credit(state, account, -1, -left)
-
-
-@kernel()
-def socialise(state, loss, fund):
-    """Share a loss among winners in proportion to unrealised profit, then among all by equity.
-
-    What nobody can bear stays as a debt of the fund (``M_UNCOVERED``). Shares are cumulative floors, so they sum to the
-    loss exactly.
-
-    Args:
-        state: the market; mutates wallets and pockets of traders and the fund.
-        loss: minor units, positive.
-        fund: account of the insurance fund, which receives what is collected.
-    """
-    traders = state.meta[M_TRADERS]
-    left = loss
-    for by_equity in range(2):
-        if left == 0:
-            break
-        total = np.int64(0)
-        for account in range(traders):
-            weight = equity(state, account) if by_equity else _winnings(state, account)
-            total += max(weight, np.int64(0))
-        if total <= 0:
-            continue
-        shared = min(left, total)
-        seen, given = np.int64(0), np.int64(0)
-        for account in range(traders):
-            weight = equity(state, account) if by_equity else _winnings(state, account)
-            if weight <= 0:
-                continue
-            seen += weight
-            upto = mul_div_floor(shared, seen, total)
-            if upto > given:
-                if by_equity:
-                    credit(state, account, -1, given - upto)
-                else:
-                    _take_winnings(state, account, upto - given)
-                touch(state, account)
-                given = upto
-        credit(state, fund, -1, given)
-        left -= given
-    state.meta[M_SOCIALISED] += loss - left
-    state.meta[M_UNCOVERED] += left
-    record_event(state, EV_SOCIALISED, -1, fund, 0, loss - left, left, 0)
-
-
-@kernel()
-def cover(state, account, contract):
-    """Pay a bankrupt account's (or isolated position's) negative cash from the fund, then socialise.
+@kernel(WALK)
+def walk(state, account, contract, own_layer):
+    """Send positions down the layers: fund, vault and counterparties in the order of the design, until all are gone.
 
     Args:
         state: the market.
-        account: the bankrupt account; flat in what is covered.
-        contract: -1 for the wallet, or the contract whose pocket is negative.
-    """
-    deficit = -state.wallets[account, 0] if contract < 0 else -state.positions[account, contract].pocket
-    if deficit <= 0:
-        return
-    fund = state.meta[M_TRADERS] + OFFSET_FUND
-    paid = min(deficit, max(equity(state, fund), np.int64(0)))
-    credit(state, fund, -1, -deficit)
-    credit(state, account, contract, deficit)
-    touch(state, account)
-    state.meta[M_BAD_DEBT] += deficit
-    state.meta[M_FUND_PAID] += paid
-    record_event(state, EV_BANKRUPT, contract, account, 0, deficit, paid, 0)
-    if paid > 0:
-        record_event(state, EV_FUND_PAID, contract, account, 0, paid, 0, 0)
-    if deficit > paid:
-        socialise(state, deficit - paid, fund)
-
-
-@kernel()
-def close_account(state, account):
-    """Close a bankrupt account for good: its orders are cancelled, and it may not trade again."""
-    cancel_all(state, account, -1)
-    state.accounts[account].status = CLOSED
-    touch(state, account)
-    record_event(state, EV_CLOSED, -1, account, 0, state.wallets[account, 0], 0, 0)
-
-
-@kernel()
-def _swap(state, account, currency, coins, cash):
-    """The fund takes coins of a currency from an account (gives, when negative) for cash of the account currency."""
-    fund = state.meta[M_TRADERS] + OFFSET_FUND
-    credit_in(state, account, currency, -coins)
-    credit_in(state, fund, currency, coins)
-    credit_in(state, account, 0, cash)
-    credit_in(state, fund, 0, -cash)
-    record_event(state, EV_CONVERTED, -1, account, currency, coins, cash, 0)
-    touch(state, account)
-
-
-@kernel()
-def convert_wallets(state, account):
-    """Settle a flat account's debts across currencies with the insurance fund, at the rates of its equity.
-
-    Debts in other currencies are moved into the account currency; then coins pay what is owed there, less their
-    haircut, as many as it takes. Mutates wallets of the account and the fund.
-    """
-    for currency in range(1, state.conversion.shape[0]):
-        owed = state.wallets[account, currency]
-        if owed < 0:
-            _swap(state, account, currency, owed, worth(state, currency, owed))
-    for currency in range(1, state.conversion.shape[0]):
-        missing = -state.wallets[account, 0]
-        coins = state.wallets[account, currency]
-        if missing <= 0 or coins <= 0:
-            continue
-        whole = worth(state, currency, coins)
-        if whole <= missing:
-            _swap(state, account, currency, coins, whole)
-        else:
-            part = min(mul_div_floor(coins, missing, whole) + 1, coins)
-            _swap(state, account, currency, part, missing)
-
-
-@kernel()
-def fund_can_take(state, account, contract):
-    """True when the fund's equity stays non-negative after taking over the account's (or position's) book.
-
-    Positions that settle in another currency than the account's are not taken over: they are sold at any price.
-    """
-    for k in range(state.meta[M_CONTRACTS]):
-        if state.positions[account, k].lots != 0 and state.contracts[k].currency != 0:
-            return False
-    fund = state.meta[M_TRADERS] + OFFSET_FUND
-    taken = equity(state, account) if contract < 0 else position_equity(state, account, contract)
-    return equity(state, fund) + min(taken, np.int64(0)) >= 0
-
-
-@kernel()
-def take_over(state, account, contract):
-    """Move every position of the account (or the one isolated position) to the fund at the bankruptcy price.
-
-    The account ends flat with no cash, and closed if it was bankrupt: the value of the transfer is what leaves its
-    equity at zero. With several
-    contracts the equity is spread over them in proportion to their value at mark.
-
-    Args:
-        state: the market.
-        account: the account under maintenance.
+        account: the failed account.
         contract: -1 for the whole account (cross), else the isolated position.
+        own_layer: the layer that failed itself, after which the walk begins; LAYER_NONE: from the first.
 
     Returns:
-        Lots moved.
+        Lots moved; -1 when what is left shall be sold at any price.
     """
     fund = state.meta[M_TRADERS] + OFFSET_FUND
-    contracts = state.meta[M_CONTRACTS]
-    gross = np.int64(0)
-    for k in range(contracts):
-        lots = state.positions[account, k].lots
-        if lots != 0 and (contract < 0 or k == contract):
-            gross += notional_of(state, k, abs(lots))
-    if gross <= 0:
-        return np.int64(0)
-    left = equity(state, account) if contract < 0 else position_equity(state, account, contract)
-    deficit = -left
-    moved = np.int64(0)
-    for k in range(contracts):
-        lots = state.positions[account, k].lots
-        if lots == 0 or (contract >= 0 and k != contract):
+    begun = own_layer == LAYER_NONE or not has_layer(state, own_layer)
+    for cell in range(W_LAYER, W_LAYER_4 + 1):
+        layer = state.waterfall[cell]
+        if not begun:
+            begun = layer == own_layer
             continue
-        mark = state.quotes[k].mark
-        at_mark = value_at(state, k, lots, mark)
-        here = notional_of(state, k, abs(lots))
-        share = left if here == gross else mul_div_floor(left, here, gross)
-        left -= share
-        gross -= here
-        # a long is sold for (value at mark - share), a short is bought back for (|value at mark| + share)
-        side = -1 if lots > 0 else 1
-        value = at_mark - share if lots > 0 else -(at_mark - share)
-        book_trade(state, account, k, side, abs(lots), value)
-        book_trade(state, fund, k, -side, abs(lots), value)
-        state.meta[M_LEDGER_FLOW] += abs(lots)
-        state.meta[M_FLOW] += abs(lots)
-        state.quotes[k].liquidated += abs(lots)
-        state.positions[account, k].liquidated += abs(lots)
-        state.accounts[account].liquidated += abs(lots)
-        moved += abs(lots)
-        record_event(state, EV_TAKEOVER, k, account, CAUSE_TAKEOVER, lots, value, mark)
-    if deficit > 0:
-        # the price at which the fund took over is worse than the mark by what the account could not pay
-        state.meta[M_BAD_DEBT] += deficit
-        state.meta[M_FUND_PAID] += deficit
-        record_event(state, EV_BANKRUPT, contract, account, 0, deficit, deficit, 0)
-        record_event(state, EV_FUND_PAID, contract, account, 0, deficit, 0, 0)
-        if contract < 0:
-            close_account(state, account)
-    touch(state, account)
-    touch(state, fund)
-    return moved
+        if layer == LAYER_FUND:
+            if can_take(state, account, contract, fund):
+                return take_over(state, account, contract, fund)
+        elif layer == LAYER_VAULT:
+            vault = state.waterfall[W_VAULT]
+            if vault >= 0 and can_take(state, account, contract, vault):
+                return take_over(state, account, contract, vault)
+        elif layer == LAYER_ADL:
+            moved = deleverage(state, account, contract)
+            if moved > 0 and is_flat(state, account, contract):
+                return moved
+    return np.int64(-1)
+
+
+@kernel(BEAR)
+def bear(state, account, contract, evaluate):
+    """The last resort of a liquidation: what could not be sold goes down the layers of the waterfall.
+
+    Args:
+        state: the market.
+        account: the account in liquidation, its orders cancelled.
+        contract: -1 for the whole account (cross), else the isolated position.
+        evaluate: compiled requirement (not asked).
+
+    Returns:
+        Lots moved; -1 when no layer could take all: the rest is to be sold at any price, and the loss is shared.
+    """
+    return walk(state, account, contract, np.int64(LAYER_NONE))
+
+
+@kernel()
+def adl_due(state, account, contract=-1):
+    """True when auto-deleveraging comes before everything else, by the design's trigger.
+
+    ``negative_equity``: the account's (isolated: the position's, with contract -1 any position's) equity is below zero.
+    ``fund_drawdown``: the fund has lost the stated part of its peak within the window.
+    """
+    trigger = state.waterfall[W_TRIGGER]
+    if not has_layer(state, LAYER_ADL):
+        return False
+    if trigger == TRIGGER_NEGATIVE_EQUITY:
+        if state.meta[M_LAYOUT] == CROSS:
+            return equity(state, account) < 0
+        for k in range(state.meta[M_CONTRACTS]):
+            if state.positions[account, k].lots != 0 and (contract < 0 or k == contract):
+                if position_equity(state, account, k) < 0:
+                    return True
+        return False
+    return trigger == TRIGGER_FUND_DRAWDOWN and fund_lost(state)
+
+
+@kernel()
+def _fail_vault(state, vault):
+    """A vault with negative equity: its positions go down the layers after it, and it is closed once it is flat."""
+    cancel_all(state, vault, -1)
+    if state.accounts[vault].positions > 0:
+        walk(state, vault, np.int64(-1), np.int64(LAYER_VAULT))
+        sweep_pockets(state, vault)
+    missing = -equity(state, vault)
+    if state.accounts[vault].positions == 0:
+        if state.accounts[vault].status != CLOSED:
+            settle_closed(state, vault, np.int64(-1))
+    elif missing > 0:
+        make_good(state, vault, -1, missing)
+
+
+@kernel()
+def _fail_fund(state, fund):
+    """A fund whose positions have lost more than it had: they go down the layers after it, then what is still missing.
+
+    What it owes of earlier losses is not counted again.
+    """
+    cancel_all(state, fund, -1)
+    if state.accounts[fund].positions > 0:
+        walk(state, fund, np.int64(-1), np.int64(LAYER_FUND))
+    missing = -equity(state, fund) - state.waterfall[W_FUND_DEBT]
+    if missing > 0:
+        make_good(state, fund, -1, missing)
+
+
+@kernel()
+def settle_backstops(state):
+    """Let vault and fund fail where their own positions have made their equity negative. Once a step, after the rounds.
+
+    A vault's pockets are moved to its wallet first, as it answers with all it has; the fund's debt shrinks with what it
+    earned since.
+    """
+    vault = state.waterfall[W_VAULT]
+    if vault >= 0 and state.accounts[vault].status != CLOSED:
+        sweep_pockets(state, vault)
+        if state.accounts[vault].positions == 0 and owes(state, vault):
+            convert_wallets(state, vault)
+        if equity(state, vault) < 0:
+            _fail_vault(state, vault)
+    fund = state.meta[M_TRADERS] + OFFSET_FUND
+    if state.accounts[fund].positions == 0 and state.waterfall[W_FUND_DEBT] == 0:
+        return
+    own = equity(state, fund)
+    state.waterfall[W_FUND_DEBT] = min(state.waterfall[W_FUND_DEBT], max(-own, np.int64(0)))
+    if own + state.waterfall[W_FUND_DEBT] < 0:
+        _fail_fund(state, fund)

@@ -14,9 +14,10 @@ from sim.world.config import (
     HistoricalWorld,
     JumpDiffusionWorld,
     Oracle,
+    Source,
     WorldConfig,
 )
-from sim.world.events import ValueJump, VolatilityChange, WorldEvent
+from sim.world.events import Depeg, OracleFault, ValueJump, VolatilityChange, WorldEvent
 from sim.world.history import Prices, SeriesSource, load_series, trading_days
 from sim.world.prices import read_prices
 
@@ -24,13 +25,16 @@ __all__ = [
     "WORLD_KINDS",
     "Activity",
     "ConstantWorld",
+    "Depeg",
     "GarchWorld",
     "GbmWorld",
     "HistoricalWorld",
     "JumpDiffusionWorld",
     "Oracle",
+    "OracleFault",
     "Prices",
     "SeriesSource",
+    "Source",
     "ValueJump",
     "VolatilityChange",
     "WorldConfig",

@@ -11,9 +11,10 @@ import numpy as np
 from sim.contracts import DAYS_PER_YEAR, Contract, references
 from sim.errors import ConfigError, Problem
 from sim.kernels import paths
-from sim.kernels.realmath import exp
+from sim.kernels.realmath import exp, ln
 from sim.keyed import stream
 from sim.options import black76_price, inverse_price
+from sim.world import oracle
 from sim.world.config import (
     Activity,
     ConstantWorld,
@@ -21,9 +22,8 @@ from sim.world.config import (
     GbmWorld,
     HistoricalWorld,
     JumpDiffusionWorld,
-    Oracle,
 )
-from sim.world.events import ValueJump, WorldEvent, check_events, volatility_factors
+from sim.world.events import Depeg, ValueJump, WorldEvent, check_events, volatility_factors
 from sim.world.history import SeriesSource, load_series
 
 _HALF_WINDOW_DAYS = 10  # of the mean of squared returns around a day
@@ -62,6 +62,8 @@ class WorldPaths:
         day: int32[steps + 1], trading day that the step belongs to; the day's last step is its close.
         dates: ISO date of each day of a historical world, else ``None``.
         sources: origin of each contract's series in a historical world.
+        oracle: float64[C, ORACLE_CELLS], the oracles' parameters, where they have a part in the step.
+        oracle_path: float64[steps + 1, C, columns], what they need there (:mod:`sim.kernels.oracle`).
     """
 
     value: np.ndarray
@@ -70,6 +72,8 @@ class WorldPaths:
     day: np.ndarray
     dates: tuple[str, ...] | None = None
     sources: tuple[SeriesSource, ...] = ()
+    oracle: np.ndarray | None = None
+    oracle_path: np.ndarray | None = None
 
     def closes(self, steps_per_day: int) -> np.ndarray:
         """Value at the start and at the close of each whole day, float64[days + 1, C]."""
@@ -121,16 +125,33 @@ def build_world(
             for c, name in enumerate(names):
                 if event.contract in (None, name):
                     paths.scale_from(value, c, event.step, float(event.log_size))
+        elif isinstance(event, Depeg):
+            _depeg(value[:, names.index(event.contract)], event)
     _follow_underlyings(contracts, steps_per_day, value)
     _check_range(value, contracts)
+    index, cells, path = oracle.build(config.oracle, contracts, value, dt_seconds, seed, events)
     return WorldPaths(
         value=value,
-        index=_index(config.oracle, value, dt_seconds),
+        index=index,
         activity=_activity(config.activity, steps, dt_seconds, seed),
         day=(np.maximum(np.arange(steps + 1) - 1, 0) // steps_per_day).astype(np.int32),
         dates=dates,
         sources=sources,
+        oracle=cells,
+        oracle_path=path,
     )
+
+
+def _depeg(value: np.ndarray, event: Depeg) -> None:
+    """Multiply one contract's path, float64[T + 1], by the level of a depeg, and by what leads there and back."""
+    depth = ln(float(event.level))
+    for t in range(event.step, len(value)):
+        done = t - event.step + 1
+        part = min(done / event.over, 1.0)
+        if event.duration is not None:
+            back = done - event.over - event.duration
+            part = part if back <= 0 else max(1.0 - back / event.recovery, 0.0)
+        value[t] *= exp(part * depth)
 
 
 def _follow_underlyings(contracts: Sequence[Any], steps_per_day: int, value: np.ndarray) -> None:
@@ -286,14 +307,6 @@ def _check_range(value: np.ndarray, contracts: Sequence[Asset]) -> None:
             problems.append(Problem("", f"contracts.{contract.name}.max_price", contract.max_price, allowed))
     if problems:
         raise ConfigError(problems)
-
-
-def _index(config: Oracle, value: np.ndarray, dt_seconds: float) -> np.ndarray:
-    index = np.empty(value.shape, np.int64)
-    latency = round(config.latency_seconds / dt_seconds)
-    interval = max(1, round(config.update_seconds / dt_seconds))
-    paths.oracle(value, latency, interval, float(config.deviation), index)
-    return index
 
 
 def _activity(config: Activity, steps: int, dt_seconds: float, seed: int) -> np.ndarray:

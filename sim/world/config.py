@@ -20,14 +20,72 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Source(_Table):
+    """A venue whose price the oracle observes."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=48)] = Field(
+        description="unique among sources; keys the venue's noise, and faults refer to it"
+    )
+    kind: Literal["external", "spot"] = Field(
+        "external", description="another venue, whose price is the value with noise; or a spot contract of this market"
+    )
+    contract: str | None = Field(None, description="spot: name of the contract, whose mid is observed")
+    weight: Annotated[Number, Field(gt=0)] = Field(1.0, description="in a weighted aggregation")
+    noise: Annotated[Number, Field(ge=0, le=1)] = Field(
+        0.0, description="external: stationary standard deviation of the log price around the log value"
+    )
+    noise_seconds: Annotated[Number, Field(gt=0)] = Field(600.0, description="time constant of that noise")
+    latency_seconds: NotNegative = Field(0.0, description="time from the venue to the oracle")
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Source:
+        if self.kind == "spot" and self.contract is None:
+            raise ValueError("a source of kind spot with the name of its contract")
+        if self.kind == "external" and self.contract is not None:
+            raise ValueError("contract only with kind = spot")
+        if self.kind == "spot" and self.noise:
+            raise ValueError("noise only with kind = external: the own contract has a price of its own")
+        return self
+
+
+_Sources = Annotated[list[Source], Field(max_length=16)]
+
+
 class Oracle(_Table):
     """How the published index follows the value."""
 
+    sources: _Sources = Field(
+        default=[], description="`[[world.oracle.sources]]`: venues behind the index; none: the value itself"
+    )
+    aggregation: Literal["median", "weighted_median", "mean"] = Field(
+        "median", description="what is made of the sources; mean is weighted"
+    )
+    perpetuals: _Sources = Field(
+        default=[],
+        description='`[[world.oracle.perpetuals]]`: mids of perpetuals on other venues, for `mark = "hyperliquid"`',
+    )
     latency_seconds: NotNegative = Field(0.0, description="time from observation to publication")
     update_seconds: NotNegative = Field(0.0, description="time between reports, 0 for every step")
     deviation: Annotated[Number, Field(ge=0, lt=1)] = Field(
         0.0, description="report at once when the value is this fraction away from the last report, 0 for never"
     )
+    staleness_seconds: NotNegative = Field(0.0, description="age beyond which a report is stale, 0 for never")
+    stale_policy: Literal["hold", "pause_liquidations", "mid"] = Field(
+        "hold",
+        description="while the report is stale: go on with it; call and liquidate nobody who holds the contract; or "
+        "mark by the book",
+    )
+
+    @model_validator(mode="after")
+    def _sources_differ(self) -> Oracle:
+        names = [source.name for source in (*self.sources, *self.perpetuals)]
+        if len(set(names)) < len(names):
+            raise ValueError("sources and perpetuals with different names")
+        if any(source.kind == "spot" for source in self.perpetuals):
+            raise ValueError("perpetuals of kind external")
+        if self.staleness_seconds and self.staleness_seconds <= self.latency_seconds:
+            raise ValueError("a staleness limit above latency_seconds: no report is younger than that")
+        return self
 
 
 class Activity(_Table):

@@ -9,7 +9,8 @@ import pytest
 
 from agents import arbitrageurs, fundamentalists, hedgers, leveraged, liquidators, liquidity, market_makers, noise
 from agents import spread_traders as spreads
-from agents.desk import Desk
+from agents import vault as backstop
+from agents.desk import Bid, Desk
 from sim.kernels.state import BUY, M_BIDS, M_MESSAGES, SELL, copy_of
 from tests.agents import rig
 
@@ -28,6 +29,25 @@ CASES = {
     "spread_traders-reversed": ("spread_traders", {"contract": "C1", "other": "C0", "period": 1}, spreads.decide, 2),
     "value_arbitrageurs": ("value_arbitrageurs", {"count": 20, "period": 2}, arbitrageurs.decide, 1),
     "liquidators": ("liquidators", {"count": 20, "period": 2}, liquidators.decide, 1),
+    "liquidators-costs": (
+        "liquidators",
+        {
+            "count": 20,
+            "period": 2,
+            "latency_steps": 1,
+            "latency_most": 5,
+            "gas_lots": 0.01,
+            "fee_share": 0.3,
+            "fee_most_lots": 0.2,
+            "least_profit_lots": 0.001,
+            "stop_loss": 0.5,
+            "unwind": "patient",
+        },
+        liquidators.decide,
+        1,
+    ),
+    "vault": ("vault", {"inventory_lots": 30, "take_above": 20}, backstop.decide, 2),
+    "vault-that-only-reduces": ("vault", {"period": 2, "make_lots": 0, "take_lots": 0}, backstop.decide, 1),
 }
 
 
@@ -46,7 +66,7 @@ def test_compiled_decision_equals_the_readable_one(case: str) -> None:
         readable(desk)
         assert rig.sent(compiled) == [tuple(message) for message in desk.messages]
         offers = np.asarray(compiled.bids)[: int(compiled.meta[M_BIDS])]
-        names = ("account", "contract", "side", "lots", "discount")
+        names = Bid._fields
         assert [tuple(int(row[name]) for name in names) for row in offers] == [tuple(bid) for bid in desk.bids]
         np.testing.assert_array_equal(compiled.trader_ints, plain.trader_ints)
         np.testing.assert_array_equal(compiled.trader_floats, plain.trader_floats)

@@ -10,7 +10,7 @@ from typing import Any
 import margin
 from sim import venue
 from sim.breakers import Breakers
-from sim.config import ClearingConfig, MarketConfig
+from sim.config import FORCED_LIMITS, ClearingConfig, MarketConfig
 from sim.contracts import Contract, ContractTable, contract_records, currencies_of, exchange_rules
 from sim.kernels import book, clearing, ledger, marks, messages, setup, step
 from sim.kernels import state as s
@@ -21,6 +21,7 @@ from sim.waterfall import Waterfall
 PRICE = 100
 TICK_VALUE = 10
 STREAMS = (stream("arrival"), stream("liquidation"), 0, 0)
+LIMIT_NAMES = {code: name for name, code in FORCED_LIMITS.items()}
 FUND, FEES, RESIDUE, SCRIPT = range(4)  # as offsets behind the traders
 
 
@@ -49,14 +50,18 @@ class Exchange:
         waterfall: Waterfall | None = None,
         breakers: Breakers | None = None,
         vault: int | None = None,
+        dt: float = 60.0,
+        steps: int = 8,
+        oracle_columns: int = 0,
     ) -> None:
         made = list(contracts) if contracts else [contract("a")]
         self.traders = traders
-        self.table = ContractTable.of(made, 60.0, 1440)
+        self.table = ContractTable.of(made, dt, 1440)
         self.currencies = currencies_of(made)
         self.state = state = s.allocate(
-            traders=traders, contracts=len(made), currencies=len(self.currencies), steps=8, pool=64, tape=64
-        )
+            traders=traders, contracts=len(made), currencies=len(self.currencies), steps=steps, pool=64, tape=64,
+            oracle_columns=oracle_columns,
+        )  # fmt: skip
         state.exchange[:] = exchange_rules(made, 100)
         state.contracts[:] = contract_records(made)
         meta = state.meta
@@ -66,13 +71,16 @@ class Exchange:
         design = ClearingConfig(
             policy=policy, waterfall=waterfall or Waterfall(), breakers=breakers or Breakers(),
             grace_steps=grace, max_rounds=rounds, surplus_to="fund" if surplus else "trader",
-            mark_ema_half_life_seconds=60.0,
+            mark_ema_half_life_seconds=60.0, forced_limit=LIMIT_NAMES[limit],
         )  # fmt: skip
-        market: Any = SimpleNamespace(state=state, config=MarketConfig(steps=8), contract_table=self.table)
+        market: Any = SimpleNamespace(
+            state=state, config=MarketConfig(steps=8, dt_seconds=dt), contract_table=self.table
+        )
         venue.put(market, design)
-        meta[s.M_FORCED_LIMIT], meta[s.M_MARK_RULE] = limit, mark
+        meta[s.M_MARK_RULE] = mark
         if vault is not None:
             state.waterfall[s.W_VAULT] = vault
+            state.accounts["exempt"][vault] = 1
         meta[s.M_RECORD_TRADES] = 1
         state.accounts["kind"][traders:] = [s.FUND, s.FEES, s.RESIDUE, s.SCRIPT]
         state.accounts["exempt"][traders:] = 1

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sim import invariants
-from sim.kernels import forced, messages, waterfall
+from sim.kernels import limits, messages, shortfall
 from sim.kernels import state as s
 from tests.sim.exchange import FUND, Exchange, contract
 
@@ -105,20 +105,20 @@ def test_the_bankruptcy_price_leaves_nothing(mark: float, cash: int) -> None:
     exchange = default([], 200, cash=cash)
     exchange.state.meta[s.M_FORCED_LIMIT] = s.LIMIT_BANKRUPTCY
     exchange.set_mark(mark)
-    assert forced.forced_price(exchange.state, 0, -1, 0, s.SELL) == -(-(10_000 - cash) // 100)
+    assert limits.forced_price(exchange.state, 0, -1, 0, s.SELL) == -(-(10_000 - cash) // 100)
 
 
 def test_the_bankruptcy_price_of_a_short() -> None:
     exchange = Exchange(2, cash=1030, limit=s.LIMIT_BANKRUPTCY)
     exchange.trade(0, 1, 10)
     exchange.set_mark(107)
-    assert forced.forced_price(exchange.state, 1, -1, 0, s.BUY) == 110
+    assert limits.forced_price(exchange.state, 1, -1, 0, s.BUY) == 110
 
 
 def test_the_band_limits_forced_orders() -> None:
     exchange = default([(4, 90), (20, 80)], 98, limit=s.LIMIT_BAND, contracts=[contract("a", price_band=1 / 16)])
     assert exchange.meta(s.M_STEP) == 1
-    assert forced.forced_price(exchange.state, 0, -1, 0, s.SELL) == 89  # 94 x 15 / 16 = 88.125
+    assert limits.forced_price(exchange.state, 0, -1, 0, s.SELL) == 89  # 94 x 15 / 16 = 88.125
 
 
 def test_orders_of_the_account_are_cancelled_first() -> None:
@@ -257,7 +257,7 @@ def test_without_winners_the_loss_is_shared_by_equity() -> None:
     exchange = Exchange(4)
     for account, cash in enumerate((3000, 1000, 0, 1)):
         exchange.deposit(account, cash)
-    waterfall.socialise(exchange.state, 1000, fund(exchange))
+    assert shortfall.socialise(exchange.state, 1000) == 0
     # cumulative floors of 1000 x (3000, 4000, 4001) / 4001
     assert [exchange.wallet(a) for a in range(4)] == [3000 - 749, 1000 - 250, 0, 0]
     assert exchange.wallet(fund(exchange)) == 1000
@@ -274,7 +274,7 @@ def test_what_nobody_can_bear_stays_as_a_debt_of_the_fund() -> None:
     assert exchange.meta(s.M_SOCIALISED) == 1000
     other = Exchange(2)
     other.deposit(0, 400)
-    waterfall.socialise(other.state, 1000, fund(other))
+    shortfall.make_good(other.state, fund(other), -1, 1000)
     assert (other.meta(s.M_SOCIALISED), other.meta(s.M_UNCOVERED), other.wallet(0)) == (400, 600, 0)
     checked(exchange)
 

@@ -17,7 +17,7 @@ from agents.registry import MarketInfo
 from sim import invariants
 from sim.config import ClearingConfig, MarketConfig
 from sim.contracts import Contract
-from sim.kernels import admission, clearing, forced, funding, ledger
+from sim.kernels import admission, clearing, funding, ledger, limits
 from sim.kernels import state as s
 from sim.liquidation import POLICIES
 from sim.market import Market
@@ -98,7 +98,7 @@ def test_a_forced_order_at_the_bankruptcy_price_leaves_nothing(lots: int, side: 
     e.set_mark(mark)
     if e.equity(0) < 0:
         return
-    limit = int(forced.forced_price(e.state, 0, -1, 0, -side))
+    limit = int(limits.forced_price(e.state, 0, -1, 0, -side))
     top = int(e.state.contracts["max_price"][0])
 
     def left(price: int) -> Fraction:

@@ -1,0 +1,153 @@
+"""The flat-book law, measured on the real exchange."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from experiments.drawing.flat_book import figure
+from experiments.studies.flat_book import FlatBook, FlatBooks, lines, market, measure, study
+from sim.errors import ConfigError
+from sim.kernels import ledger
+from sim.kernels import state as s
+
+Call = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def by_definition(book: FlatBook) -> int:
+    """Fall in ticks by counting: sell, see who is under, sell them too, until nobody is."""
+    step = book.cluster / book.accounts
+    prices = [(i + 0.5) * step for i in range(book.accounts)]
+    lots = book.lots()
+    fall = book.sale
+    while True:
+        sold = sum(held for held, price in zip(lots, prices, strict=True) if price < fall)
+        deeper = -(-(book.sale * book.depth + sold) // book.depth)
+        if deeper == fall:
+            return fall
+        fall = deeper
+
+
+@pytest.mark.parametrize("gain", [0.2, 0.5, 0.8])
+def test_the_flat_book_law_holds_within_two_percent(gain: float) -> None:
+    book = FlatBook(gain, accounts=1_000)
+    found = measure(book)
+    assert found["exogenous_fall"] == book.sale
+    assert found["measured"] == pytest.approx(1 / (1 - gain), rel=0.02)
+    assert abs(found["relative_error"]) <= found["integer_bound"] < 0.02
+    assert not found["exhausted"]
+    assert found["fall"] == by_definition(book)
+
+
+@pytest.mark.parametrize("gain", [1.0, 1.2, 2.0])
+def test_the_flat_book_runs_away_until_the_cluster_is_exhausted(gain: float) -> None:
+    book = FlatBook(gain, accounts=1_000, sale=60)
+    found = measure(book)
+    assert found["exhausted"]
+    assert found["liquidated"] == book.accounts
+    assert found["fall"] == pytest.approx(book.sale + gain * book.cluster, abs=1)
+    assert found["fall"] == by_definition(book)
+    assert found["bad_debt"] >= 0
+
+
+@pytest.mark.parametrize(("gain", "sale", "depth"), [(0.35, 75, 100), (0.65, 140, 53), (0.9, 110, 240)])
+def test_other_gains_sales_and_depths(gain: float, sale: int, depth: int) -> None:
+    book = FlatBook(gain, accounts=1_500, sale=sale, depth=depth)
+    found = measure(book)
+    assert abs(found["relative_error"]) <= found["integer_bound"] < 0.02
+    assert found["fall"] == by_definition(book)
+
+
+def test_half_the_gain_where_the_mark_is_a_mid_whose_asks_stand_still() -> None:
+    for mark in ("mid", "ema"):
+        found = measure(FlatBook(0.8, accounts=1_000, mark=mark))
+        assert found["measured"] == pytest.approx(1 / (1 - 0.4), rel=0.02)
+
+
+def test_partial_liquidation_and_a_mark_of_its_own_depart_from_the_law() -> None:
+    full = measure(FlatBook(0.8, accounts=1_000))
+    partial = measure(FlatBook(0.8, accounts=1_000, policy="partial"))
+    index = measure(FlatBook(0.8, accounts=1_000, mark="index"))
+    assert partial["predicted"] is index["predicted"] is None
+    assert index["measured"] == 1.0 < partial["measured"] < 0.7 * full["measured"]
+
+
+@settings(max_examples=25)
+@given(
+    gain=st.integers(1, 150).map(lambda n: n / 100), accounts=st.integers(1, 400), depth=st.integers(20, 300),
+    sale=st.integers(10, 300),
+)  # fmt: skip
+def test_the_layout_has_the_density_that_was_asked_for(gain: float, accounts: int, depth: int, sale: int) -> None:
+    try:
+        book = FlatBook(gain, accounts, depth, sale)
+    except ConfigError:
+        return
+    lots = book.lots()
+    assert sum(lots) == round(book.density * book.cluster)
+    assert len(lots) == accounts
+    assert max(lots) - min(lots) <= 1
+    for i in (0, accounts // 2, accounts - 1):
+        assert sum(lots[:i]) == pytest.approx(float(book.density) * book.cluster * i / accounts, abs=0.5)
+
+
+def test_every_long_falls_below_maintenance_where_it_should() -> None:
+    book = FlatBook(0.5, accounts=60, depth=40, sale=40)
+    exchange = market(book)
+    exchange.run_until(2)
+    step = book.cluster / book.accounts
+    for i in (0, 17, 59):
+        price = book.start - (i + 0.5) * step
+        for mark, under in ((price + 0.1, False), (price - 0.1, True)):
+            exchange.state.quotes["mark"][0] = round(mark * s.SUBTICKS)
+            assert (ledger.equity(exchange.state, 1 + i) < exchange.maintenance_margin(1 + i)) == under
+    exchange.close()
+
+
+def test_the_table_and_the_figure(tmp_path: Path) -> None:
+    result = study(FlatBooks((0.5, 1.2), (60,), accounts=500))
+    shown = lines(result)
+    assert len(shown) == 4
+    assert "runs away" in shown[3]
+    drawn = figure(result, tmp_path)
+    assert drawn.png.is_file()
+    assert drawn.svg.is_file()
+    assert "of 1 / (1 \N{MINUS SIGN} g); runs away" in drawn.title
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"gain": 0.0}, "--gain"),
+        ({"gain": float("nan")}, "--gain"),
+        ({"gain": 0.9999}, "--gain"),
+        ({"accounts": 0}, "--accounts"),
+        ({"accounts": 99_999}, "--accounts"),
+        ({"depth": 10**9}, "--depth"),
+        ({"sale": 0}, "--sale"),
+        ({"mark": "lsat"}, "--mark"),
+        ({"policy": "ful"}, "--policy"),
+    ],
+)
+def test_what_cannot_be_laid_out_is_refused(change: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError, match=key):
+        FlatBook(**({"gain": 0.5} | change))
+
+
+def test_the_command(marginlab: Call, tmp_path: Path) -> None:
+    out = tmp_path / "flat"
+    ran = marginlab("flat-book", "--gain", "0.5,1.2", "--accounts", "1000", "--sale", "60", "--json", "--out", str(out))
+    assert ran.returncode == 0, ran.stderr
+    result = json.loads(ran.stdout)
+    assert [row["gain"] for row in result["rows"]] == [0.5, 1.2]
+    assert result == json.loads((out / "flat-book.json").read_text())
+    assert {path.name for path in out.iterdir()} == {"flat-book.json", "flat-book.png", "flat-book.svg"}
+    again = marginlab("flat-book", "--out", str(out))
+    assert again.returncode == 2
+    assert again.stderr.count("\n") == 1
