@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim import invariants
-from sim.kernels import adl, adl_ranking, ledger
+from sim.kernels import adl, adl_ranking, ledger, shortfall
 from sim.kernels import state as s
 from sim.waterfall import RANKINGS, Waterfall
 from tests.sim.exchange import FUND, SCRIPT, TICK_VALUE, Exchange, contract
@@ -407,6 +407,7 @@ def test_a_previous_mark_below_the_bankruptcy_price_leaves_a_debt_for_the_layers
     exchange.set_mark(90)
     exchange.state.mark_before[0] = 92 * s.SUBTICKS
     adl.deleverage(exchange.state, 0, -1)
+    shortfall.settle_losses(exchange.state)
     # 700 short at the mark; 200 of it borne by account 1 in the price, 150 by the fund's purse, 350 by nobody
     meta = exchange.meta
     assert (meta(s.M_BAD_DEBT), int(exchange.state.waterfall[s.W_ADL_PAID])) == (700, 200)
@@ -422,6 +423,7 @@ def test_a_price_stays_within_those_of_the_contract() -> None:
     exchange.trade(1, 0, 1)
     ledger.transfer(exchange.state, 0, 2, 3000)
     adl.deleverage(exchange.state, 0, -1)
+    shortfall.settle_losses(exchange.state)
     assert int(exchange.events(s.EV_ADL)[0]["b"]) == s.SUBTICKS
     assert exchange.meta(s.M_FUND_PAID) == 3000 - 99 * TICK_VALUE
     assert exchange.status(0) == s.CLOSED
