@@ -247,15 +247,19 @@ def paired_difference(
     }
 
 
-def holm(p_values: Mapping[Any, float | None], *, level: float = LEVEL) -> dict[Any, float | None]:
-    """Correct p-values for their number (Holm 1979); entries that are None are not counted and stay None."""
-    tested = {key: p for key, p in p_values.items() if p is not None}
-    corrected: dict[Any, float | None] = dict.fromkeys(p_values)
-    if tested:
-        from statsmodels.stats.multitest import multipletests
+def holm(p_values: Mapping[Any, float | None]) -> dict[Any, float | None]:
+    """Correct p-values for their number (Holm 1979); entries that are None are not counted and stay None.
 
-        adjusted = multipletests(list(tested.values()), alpha=level, method="holm")[1]
-        corrected.update({key: _rounded(float(p)) for key, p in zip(tested, adjusted, strict=True)})
+    The i-th smallest of n is multiplied by n - i + 1 and is not below those before it. Written out because the
+    library's function collects all garbage of the process at every call, 0.2 s for four multiplications.
+    """
+    tested = {key: p for key, p in p_values.items() if p is not None}
+    values = np.array(list(tested.values()), np.float64)
+    order = np.argsort(values, kind="stable")
+    adjusted = np.empty(len(values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)), 1.0)
+    corrected: dict[Any, float | None] = dict.fromkeys(p_values)
+    corrected.update({key: _rounded(float(p)) for key, p in zip(tested, adjusted, strict=True)})
     return corrected
 
 
@@ -337,7 +341,7 @@ def paired_summary(
             groups.setdefault(entry["family"], {})[regime, name] = entry["p"]
     for group in groups.values():
         comparisons = sum(p is not None for p in group.values())
-        for (regime, name), p_holm in holm(group, level=level).items():
+        for (regime, name), p_holm in holm(group).items():
             entry = differences[regime][name]
             entry["p_holm"], entry["comparisons"] = p_holm, comparisons
             entry["verdict"] = verdict(entry, level=level)

@@ -68,8 +68,8 @@ def odds(share: float) -> float:
     """A share as odds, share / (1 - share).
 
     Examples:
-        >>> odds(0.8)
-        4.0
+        >>> odds(0.75)
+        3.0
     """
     return share / (1.0 - share) if share < 1.0 else float("inf")
 

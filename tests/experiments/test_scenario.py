@@ -28,7 +28,7 @@ def test_built_in_scenarios_are_valid(name: str) -> None:
     loaded = scenario.load(name)
     assert loaded.steps > 0
     assert loaded.market.name
-    assert loaded.market.steps_per_day <= 1440
+    assert loaded.market.steps_per_day * loaded.market.dt_seconds <= 86_400
 
 
 def test_a_scenario_as_run_loads_again_and_means_the_same() -> None:

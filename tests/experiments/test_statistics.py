@@ -105,6 +105,14 @@ def test_holm_is_the_published_example_and_ignores_what_was_not_tested() -> None
     assert holm({"a": None}) == {"a": None}
 
 
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_is_that_of_statsmodels(values: list[float]) -> None:
+    from statsmodels.stats.multitest import multipletests
+
+    expected = multipletests(values, method="holm")[1]
+    assert list(holm(dict(enumerate(values))).values()) == pytest.approx(expected.tolist(), rel=1e-9)
+
+
 def test_correction_is_over_regimes_and_measures_of_a_family() -> None:
     sample = values(20)
     found = paired_summary(sample, "static", families={"spread_bp": "price"})

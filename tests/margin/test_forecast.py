@@ -32,7 +32,7 @@ def test_kernel_and_python_publish_the_same_units(tools: dict[str, float], seed:
         markets.publish(state, model, step)
         risk, memory = super(type(model), model).publish(markets.Clock(step, marks), memory)  # type: ignore[misc]
         assert state.rate_initial.tolist() == risk.rate_initial.tolist()
-        assert state.rate_maintenance[step % 2].tolist() == risk.rate_maintenance.tolist()
+        assert state.rate_maintenance[step % len(state.rate_maintenance)].tolist() == risk.rate_maintenance.tolist()
         for column in (S_VARIANCE, S_ANCHOR):
             assert state.model_state[0, :, column].tolist() == memory["state"][:, column].tolist()
 

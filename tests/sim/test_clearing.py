@@ -274,6 +274,7 @@ def test_what_nobody_can_bear_stays_as_a_debt_of_the_fund() -> None:
     assert exchange.meta(s.M_SOCIALISED) == 1000
     other = Exchange(2)
     other.deposit(0, 400)
+    other.deposit(fund(other), -1000)
     shortfall.make_good(other.state, fund(other), -1, 1000)
     shortfall.settle_losses(other.state)
     assert (other.meta(s.M_SOCIALISED), other.meta(s.M_UNCOVERED), other.wallet(0)) == (400, 600, 0)
