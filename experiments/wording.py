@@ -36,6 +36,8 @@ VERDICTS = {
 SMALL_SAMPLE = 10
 """Below this many seeds bootstrap intervals are visibly too narrow, and the report says so."""
 
+_NAMED_REGIMES = 4  # up to so many are named one by one where pairs were left out
+
 
 def listing(words: Sequence[str]) -> str:
     """Join words as in a sentence: ``a``, ``a and b``, ``a, b and c``."""
@@ -277,6 +279,21 @@ def placebo_sentence(result: Mapping[str, Any]) -> tuple[bool | None, str]:
     )
 
 
+def _dropped(pairs: Mapping[tuple[str, str], int]) -> list[str]:
+    """Left-out pairs by regime and measure; a measure that lacks pairs under many regimes is named once."""
+    found = []
+    for name in dict.fromkeys(name for _, name in pairs):
+        counts = {regime: count for (regime, other), count in pairs.items() if other == name}
+        label = describe(name).label
+        if len(counts) <= _NAMED_REGIMES:
+            found += [f"{label} under {regime} ({count})" for regime, count in counts.items()]
+        else:
+            found.append(
+                f"{label} under {len(counts)} of those compared ({min(counts.values())} to {max(counts.values())})"
+            )
+    return found
+
+
 def cautions(result: Mapping[str, Any]) -> list[str]:
     """What a reader must know before believing the tables: few seeds, dropped pairs, interrupted runs."""
     notes = []
@@ -296,8 +313,7 @@ def cautions(result: Mapping[str, Any]) -> list[str]:
         if d.get("dropped")
     }
     if dropped:
-        listed = listing([f"{describe(n).label} under {r} ({c})" for (r, n), c in dropped.items()])
-        notes.append(f"Pairs without a value on both sides were left out: {listed}.")
+        notes.append(f"Pairs without a value on both sides were left out: {listing(_dropped(dropped))}.")
     if result.get("complete") is False:
         notes.append("The comparison was interrupted: these are the runs that were finished.")
     return notes

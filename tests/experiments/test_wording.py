@@ -123,3 +123,12 @@ def test_scales_choose_readable_units() -> None:
 def test_unknown_measures_are_described_and_come_last() -> None:
     assert describe("my_gap_bp").kind == "bp"
     assert order(["zz", "margin_calls", "drawdown"]) == ["drawdown", "margin_calls", "zz"]
+
+
+def test_left_out_pairs_are_named_or_counted() -> None:
+    def said(regimes: int) -> str:
+        by = {f"r{i}": {"drawdown": {"dropped": i + 1}} for i in range(regimes)}
+        return wording.cautions({"seeds": list(range(20)), "differences": by})[0]
+
+    assert said(2).endswith("left out: drawdown under r0 (1) and drawdown under r1 (2).")
+    assert said(6).endswith("left out: drawdown under 6 of those compared (1 to 6).")
