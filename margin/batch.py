@@ -8,7 +8,7 @@ import numpy as np
 
 from margin.kernels import schedule as compiled
 from sim.interfaces import PortfolioView, Requirement, RiskParameters
-from sim.kernels.layout import SCHEDULE_COLUMNS, SPOT
+from sim.kernels.codes import SCHEDULE_COLUMNS, SPOT
 
 
 def arrays_of(portfolio: PortfolioView, risk: RiskParameters) -> tuple[Any, ...]:

@@ -29,7 +29,7 @@ from margin.parameters import (
 from sim.contracts import ContractTable
 from sim.errors import ConfigError
 from sim.kernels import schedule as k
-from sim.kernels.layout import SCHEDULE_COLUMNS
+from sim.kernels.codes import SCHEDULE_COLUMNS
 from sim.kernels.state import RATE_ONE
 from sim.schedules import growing, rebased
 

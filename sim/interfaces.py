@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from sim.contracts import Contract, ContractTable
-from sim.kernels.layout import RATE_ONE, SPOT
+from sim.kernels.codes import RATE_ONE, SPOT
 
 if TYPE_CHECKING:
     import mesa

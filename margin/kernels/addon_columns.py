@@ -10,7 +10,7 @@ from __future__ import annotations
 # Which requirement an add-on raises
 ON_NOTHING, ON_INITIAL, ON_MAINTENANCE, ON_BOTH = 0, 1, 2, 3
 # Features of an account
-FEATURE_COUNT = 5  # of sim.kernels.layout.FEATURE_NAMES
+FEATURE_COUNT = 5  # of sim.kernels.codes.FEATURE_NAMES
 F_UTILISATION, F_LIQUIDATIONS, F_TURNOVER, F_CONCENTRATION, F_SHARE = range(5)
 F_TRADED = 5  # value traded since the last update, minor units
 
