@@ -68,6 +68,8 @@ class Market(mesa.Model):
         ConfigError: the parts do not fit together.
     """
 
+    _before_clearing: Callable[[Market], None] | None = None
+
     def __init__(
         self,
         config: MarketConfig,
@@ -279,20 +281,28 @@ class Market(mesa.Model):
         """Completed steps."""
         return int(self.state.meta[s.M_STEP])
 
-    def step(self, before_clearing: Callable[[Market], None] | None = None) -> None:
-        """Advance one step, phase by phase (see the module :mod:`sim.kernels.step` for each).
+    def step(self) -> None:
+        """Advance one step, phase by phase (see the module :mod:`sim.kernels.step` for each)."""
+        self._check_room(1)
+        self._apply_events()
+        self._one_step()
+        invariants.check_status(self.state)
+        self._apply_events()
+
+    def step_watched(self, before_clearing: Callable[[Market], None]) -> None:
+        """Advance one step as :meth:`step` does, which takes no arguments because Mesa wraps it.
 
         Args:
             before_clearing: called with this market when marks are read and liquidations have not begun; it may look,
                 not touch.
         """
-        self._check_room(1)
-        self._apply_events()
-        self._one_step(before_clearing)
-        invariants.check_status(self.state)
-        self._apply_events()
+        self._before_clearing = before_clearing
+        try:
+            self.step()
+        finally:
+            self._before_clearing = None
 
-    def _one_step(self, before_clearing: Callable[[Market], None] | None = None) -> None:
+    def _one_step(self) -> None:
         state = self.state
         step.begin(state)
         self._decide_all()
@@ -300,8 +310,8 @@ class Market(mesa.Model):
         self._admit_and_match()
         step.before_publish(state)
         self._publish_all()
-        if before_clearing is not None:
-            before_clearing(self)
+        if self._before_clearing is not None:
+            self._before_clearing(self)
         self._clear_and_record()
 
     def _decide_all(self) -> None:

@@ -166,7 +166,7 @@ class LeverageWatch:
 
     def step(self) -> None:
         """Run one step."""
-        self.market.step(self._note)
+        self.market.step_watched(self._note)
         events = self.market.state.events[self._seen : int(self.market.state.meta[s.M_EVENTS])]
         self._seen = int(self.market.state.meta[s.M_EVENTS])
         for event in events[events["kind"] == s.EV_ADL]:

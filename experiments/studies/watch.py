@@ -72,7 +72,7 @@ class Watch:
         while self.market.tick < until:
             if self.market.tick % 64 == 0:
                 engines.checkpoint(self.market.tick, total)
-            self.market.step(self._before_clearing)
+            self.market.step_watched(self._before_clearing)
             if check:
                 self.market.check()
             self._after_step()

@@ -62,7 +62,9 @@ def test_cost_is_what_the_fills_and_fees_say(small) -> None:
     while market.tick < 260:
         mids: list[float] = []
         before = market.state.accounts["fees"].copy()
-        market.step(lambda m, mids=mids: (watch._before_clearing(m), mids.append(float(m.state.quotes["mid"][0])))[0])
+        market.step_watched(
+            lambda m, mids=mids: (watch._before_clearing(m), mids.append(float(m.state.quotes["mid"][0])))[0]
+        )
         watch._after_step()
         fills = market.state.fills[first : int(market.state.meta[s.M_FILLS])]
         first = int(market.state.meta[s.M_FILLS])

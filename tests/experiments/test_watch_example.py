@@ -36,7 +36,7 @@ class ByHand:
             contracts=np.array([(2,)], [("tick_value", "i8")]),
         )
 
-    def step(self, before_clearing) -> None:
+    def step_watched(self, before_clearing) -> None:
         before_clearing(self)
         self.tick += 1
         value = 60 * 4990 * 2
