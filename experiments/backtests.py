@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from experiments.cli import print_json
+from experiments.cli.options import print_json
 from experiments.store import new_folder
 from margin.backtests.models import Scaling, Setting, Side
 from margin.durations import parse_duration

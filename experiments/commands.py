@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import engines, scenario
-from experiments.cli import print_json
-from experiments.scenario import Scenario
+from experiments import scenario
+from experiments.cli.options import print_json
+from experiments.console import load, load_plugins, print_listing, progress, say_where
 from experiments.store import SUMMARY, OutputFolder, new_folder
 from sim.errors import ConfigError, OutputError
 from sim.problems import one_of
@@ -23,7 +22,7 @@ def run(
     """``marginlab run``."""
     from experiments.studies.compare import Comparison
 
-    loaded = _load(source, assignments, plugins)
+    loaded = load(source, assignments, plugins)
     regime = margin or loaded.margin.regime
     comparison = Comparison(
         loaded, (regime,), tuple(seeds), plugins=tuple(plugins), check=check, placebo=False, command="run"
@@ -39,7 +38,7 @@ def compare(
     """``marginlab compare``."""
     from experiments.studies.compare import DEFAULT_REGIMES, Comparison
 
-    loaded = _load(source, assignments, plugins)
+    loaded = load(source, assignments, plugins)
     regimes = tuple(part.strip() for part in margin.split(",")) if margin is not None else DEFAULT_REGIMES
     comparison = Comparison(loaded, regimes, tuple(seeds), fork_at, tuple(plugins), check)
     result = _compare(comparison, jobs, out, as_json)
@@ -50,7 +49,7 @@ def compare(
 
     for line in comparison_lines(result):
         print(line)
-    _say_where(out)
+    say_where(out)
 
 
 def flat_book(
@@ -76,7 +75,7 @@ def flat_book(
         return
     for line in lines(result):
         print(line)
-    _say_where(out)
+    say_where(out)
 
 
 def cascade(
@@ -86,10 +85,10 @@ def cascade(
     """``marginlab cascade``."""
     from experiments.studies.cascades import Cascades, measure
 
-    loaded = _load(source, assignments, plugins)
+    loaded = load(source, assignments, plugins)
     study = Cascades(loaded, targets, tuple(seeds), event, tuple(plugins), check)
     folder = OutputFolder(out, study.job()) if out is not None else None
-    with _progress(f"cascade {loaded.name}") as on_done:
+    with progress(f"cascade {loaded.name}") as on_done:
         result = measure(study, workers=jobs, folder=folder, on_done=on_done)
     if as_json:
         print_json(result)
@@ -98,7 +97,7 @@ def cascade(
 
     for line in cascade_lines(result):
         print(line)
-    _say_where(out)
+    say_where(out)
 
 
 def venues(
@@ -111,12 +110,12 @@ def venues(
     from experiments.studies.policies import Policies
     from experiments.studies.policies import compare as carry_out
 
-    loaded = _load(source, assignments, plugins)
+    loaded = load(source, assignments, plugins)
     own = [parse(text) for text in arms]
     crossed = [] if own and policies is None and marks is None else grid(loaded, _words(policies), _words(marks))
     study = Policies(loaded, (*crossed, *own), tuple(seeds), event, lead, tuple(plugins), check)
     folder = OutputFolder(out, study.job()) if out is not None else None
-    with _progress(f"venues {loaded.name}") as on_done:
+    with progress(f"venues {loaded.name}") as on_done:
         result = carry_out(study, workers=jobs, folder=folder, on_done=on_done)
     if folder is not None:
         from experiments.reporting import write
@@ -129,7 +128,7 @@ def venues(
 
     for line in lines(result):
         print(line)
-    _say_where(out)
+    say_where(out)
 
 
 def _words(text: str | None) -> tuple[str, ...] | None:
@@ -145,11 +144,11 @@ def replicate(
 
     if name not in REPLICATIONS:
         raise ConfigError.of("NAME", name, one_of(name, REPLICATIONS))
-    loaded = _load(name, assignments, ())
+    loaded = load(name, assignments, ())
     study = october_2025.Replication(loaded, tuple(seeds if seeds is not None else october_2025.SEEDS), check)
     study.validate()
     folder = OutputFolder(out, study.job()) if out is not None else None
-    with _progress(f"replicate {name}") as on_done:
+    with progress(f"replicate {name}") as on_done:
         result = october_2025.replicate(study, workers=jobs, folder=folder, on_done=on_done)
     if folder is not None:
         from experiments.drawing.october_2025 import figure
@@ -179,7 +178,7 @@ def scenarios(name: str | None, *, as_json: bool) -> None:
         key: str(tomllib.loads(path.read_text(encoding="utf-8")).get("market", {}).get("name", ""))
         for key, path in known.items()
     }
-    _print_listing(titles, as_json)
+    print_listing(titles, as_json)
 
 
 def regimes(name: str | None, *, plugins: Sequence[str], as_json: bool) -> None:
@@ -187,7 +186,7 @@ def regimes(name: str | None, *, plugins: Sequence[str], as_json: bool) -> None:
     import margin
     from experiments import regime_page
 
-    _load_plugins(plugins)
+    load_plugins(plugins)
     if name is None:
         by_family = regime_page.families()
         print_json(by_family) if as_json else print("\n".join(regime_page.listing(by_family)))
@@ -227,7 +226,7 @@ def margin(
     from margin.calculator import calculate
     from sim.errors import Problem
 
-    _load_plugins(plugins)
+    load_plugins(plugins)
     raw = portfolio.read(source)
     params: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -254,10 +253,10 @@ def agents(name: str | None, *, plugins: Sequence[str], as_json: bool) -> None:
     """``marginlab agents``."""
     import agents as room
 
-    _load_plugins(plugins)
+    load_plugins(plugins)
     known = room.kinds()
     if name is None:
-        _print_listing(known, as_json)
+        print_listing(known, as_json)
         return
     if name not in known:
         raise ConfigError.of("NAME", name, one_of(name, known))
@@ -268,7 +267,7 @@ def schema(what: str, *, plugins: Sequence[str]) -> None:
     """``marginlab schema``."""
     import json
 
-    _load_plugins(plugins)
+    load_plugins(plugins)
     from experiments.schema import portfolio_schema, scenario_schema
 
     makers = {"scenario": scenario_schema, "portfolio": portfolio_schema}
@@ -288,63 +287,19 @@ def report(folder: str) -> None:
     print(write(path))
 
 
-def _load(source: str, assignments: Sequence[str], plugins: Sequence[str]) -> Scenario:
-    _load_plugins(plugins)
-    return scenario.load(source, assignments)
-
-
-def _load_plugins(plugins: Sequence[str]) -> None:
-    if plugins:
-        import margin
-
-        for path in plugins:
-            margin.load_plugin(path)
-
-
 def _compare(comparison: Any, jobs: int, out: str | None, as_json: bool) -> dict[str, Any]:
     from experiments.studies.compare import compare as carry_out
 
     comparison.validate()
     folder = OutputFolder(out, comparison.job()) if out is not None else None
     title = f"{comparison.command} {comparison.scenario.name}"
-    with _progress(title) as on_done:
+    with progress(title) as on_done:
         result = carry_out(comparison, workers=jobs, folder=folder, on_done=on_done)
     if folder is not None:
         from experiments.reporting import write
 
         write(folder.path)
     return result
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error: units done, and within a unit the steps of a run in this process."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        units = bar.add_task(f"{title}: preparing", total=None)
-        steps = bar.add_task("steps", total=None, visible=False)
-
-        def on_done(done: int, total: int) -> None:
-            bar.update(units, description=title, completed=done, total=total)
-
-        def on_steps(done: int, total: int) -> None:
-            bar.update(steps, completed=done, total=total, visible=True)
-
-        with engines.listening(on_steps):
-            yield on_done
 
 
 def _print_run(result: Mapping[str, Any], out: str | None, as_json: bool) -> None:
@@ -355,22 +310,7 @@ def _print_run(result: Mapping[str, Any], out: str | None, as_json: bool) -> Non
 
     for line in run_lines(result) if "regimes" not in result else comparison_lines(result):
         print(line)
-    _say_where(out)
-
-
-def _say_where(out: str | None) -> None:
-    if out is not None:
-        page = Path(out) / "report.html"
-        print(f"Report: {page}" if page.is_file() else f"Results: {out}")
-
-
-def _print_listing(known: Mapping[str, str], as_json: bool) -> None:
-    if as_json:
-        print_json(dict(known))
-        return
-    width = max((len(name) for name in known), default=0)
-    for name, line in known.items():
-        print(f"{name:<{width}}  {line}")
+    say_where(out)
 
 
 def _print_parameters(name: str, line: str, model: Any, given: Mapping[str, Any], as_json: bool) -> None:

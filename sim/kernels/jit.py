@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("sim", "agents", "margin")
+_PACKAGES = ("sim", "agents", "margin", "experiments")
 
 
 def _kernel_hash() -> str:

@@ -1,46 +1,27 @@
-"""The command ``marginlab``.
-
-Imports of anything heavy stand inside the commands, so that ``marginlab --help`` answers at once.
-"""
+"""Commands that run markets: single runs, comparisons, studies, replications, backtests."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from experiments.seeds import parse_seed, parse_seeds
-from sim.errors import ConfigError, InstallationError, MarginLabError
-
-INTERRUPTED = 130  # as a shell reports a command that Ctrl-C ended
-
-app = typer.Typer(
-    name="marginlab",
-    help="A laboratory for margin rules: run a market, compare regimes on paired seeds, measure cascades.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+from experiments.cli.app import app
+from experiments.cli.options import (
+    AsJson,
+    Assignments,
+    Check,
+    Jobs,
+    Out,
+    Plugins,
+    ScenarioName,
+    Seeds,
+    numbers,
+    whole,
+    workers,
 )
-
-ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="Built-in name, or a TOML file.")]
-Seeds = Annotated[str | None, typer.Option("--seeds", help="30 (0 to 29), a range 50000:50080, or a list 1,2,3.")]
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change the scenario by a dotted key; repeatable."),
-]
-Plugins = Annotated[
-    list[str] | None, typer.Option("--plugin", metavar="FILE", help="Load a Python file with rules or traders first.")
-]
-Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="Keep results in a new or empty folder.")]
-Jobs = Annotated[str, typer.Option("--jobs", help="Worker processes.")]
-Check = Annotated[bool, typer.Option("--check", help="Verify every invariant at every step.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, nothing else.")]
-Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this one in full.")]
+from experiments.seeds import parse_seed, parse_seeds
+from sim.errors import ConfigError
 
 
 @app.command()
@@ -64,7 +45,7 @@ def run(
     chosen = parse_seeds(seeds) if seeds is not None else (parse_seed(seed),)
     commands.run(
         scenario, chosen, margin=margin, assignments=assignments or [], plugins=plugin or [], check=check,
-        jobs=_workers(jobs), out=out, as_json=as_json,
+        jobs=workers(jobs), out=out, as_json=as_json,
     )  # fmt: skip
 
 
@@ -90,7 +71,7 @@ def compare(
 
     commands.compare(
         scenario, parse_seeds(seeds if seeds is not None else "30"), margin=margin, fork_at=fork_at,
-        assignments=assignments or [], plugins=plugin or [], check=check, jobs=_workers(jobs), out=out, as_json=as_json,
+        assignments=assignments or [], plugins=plugin or [], check=check, jobs=workers(jobs), out=out, as_json=as_json,
     )  # fmt: skip
 
 
@@ -113,8 +94,8 @@ def cascade(
     from experiments import commands
 
     commands.cascade(
-        scenario, parse_seeds(seeds if seeds is not None else "80"), targets=_numbers("--r0", r0), event=event,
-        assignments=assignments or [], plugins=plugin or [], check=check, jobs=_workers(jobs), out=out, as_json=as_json,
+        scenario, parse_seeds(seeds if seeds is not None else "80"), targets=numbers("--r0", r0), event=event,
+        assignments=assignments or [], plugins=plugin or [], check=check, jobs=workers(jobs), out=out, as_json=as_json,
     )  # fmt: skip
 
 
@@ -137,8 +118,8 @@ def flat_book(
     from experiments import commands
 
     commands.flat_book(
-        gain=_numbers("--gain", gain), accounts=_whole("--accounts", accounts), depth=_whole("--depth", depth),
-        sale=tuple(_whole("--sale", part) for part in sale.split(",")), mark=mark, policy=policy, out=out,
+        gain=numbers("--gain", gain), accounts=whole("--accounts", accounts), depth=whole("--depth", depth),
+        sale=tuple(whole("--sale", part) for part in sale.split(",")), mark=mark, policy=policy, out=out,
         as_json=as_json,
     )  # fmt: skip
 
@@ -176,7 +157,7 @@ def venues(
     commands.venues(
         scenario, parse_seeds(seeds if seeds is not None else "30"), policies=policies, marks=marks, arms=arm or [],
         event=event, lead=int(fork_lead), assignments=assignments or [], plugins=plugin or [], check=check,
-        jobs=_workers(jobs), out=out, as_json=as_json,
+        jobs=workers(jobs), out=out, as_json=as_json,
     )  # fmt: skip
 
 
@@ -195,7 +176,7 @@ def replicate(
 
     chosen = parse_seeds(seeds) if seeds is not None else None
     commands.replicate(
-        name, chosen, assignments=assignments or [], check=check, jobs=_workers(jobs), out=out, as_json=as_json
+        name, chosen, assignments=assignments or [], check=check, jobs=workers(jobs), out=out, as_json=as_json
     )
 
 
@@ -256,150 +237,3 @@ def margin(
     from experiments import commands
 
     commands.margin(portfolio, regime, assignments=assignments or [], plugins=plugin or [], as_json=as_json)
-
-
-@app.command()
-def scenarios(name: Name = None, as_json: AsJson = False) -> None:
-    """List the built-in scenarios, or print one."""
-    from experiments import commands
-
-    commands.scenarios(name, as_json=as_json)
-
-
-@app.command()
-def regimes(name: Name = None, plugin: Plugins = None, as_json: AsJson = False) -> None:
-    """List the margin regimes by family, or explain one: formula, parameters, source, date."""
-    from experiments import commands
-
-    commands.regimes(name, plugins=plugin or [], as_json=as_json)
-
-
-@app.command()
-def policies(name: Name = None, as_json: AsJson = False) -> None:
-    """List the liquidation policies with their parameters and sources, or explain one."""
-    from experiments import commands
-
-    commands.policies(name, as_json=as_json)
-
-
-@app.command()
-def agents(name: Name = None, plugin: Plugins = None, as_json: AsJson = False) -> None:
-    """List the kinds of traders, or the parameters of one."""
-    from experiments import commands
-
-    commands.agents(name, plugins=plugin or [], as_json=as_json)
-
-
-@app.command()
-def schema(
-    what: Annotated[str, typer.Argument(metavar="[WHAT]", help="scenario or portfolio.")] = "scenario",
-    plugin: Plugins = None,
-) -> None:
-    """Print the JSON schema of scenario or portfolio files, for editors."""
-    from experiments import commands
-
-    commands.schema(what, plugins=plugin or [])
-
-
-@app.command()
-def report(
-    folder: Annotated[str, typer.Argument(metavar="DIR", help="Output folder of a finished run or comparison.")],
-) -> None:
-    """Make the figures and the page of an output folder again."""
-    from experiments import commands
-
-    commands.report(folder)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command; errors of ours become lines on standard error and an exit code.
-
-    Args:
-        arguments: in place of the command line's.
-    """
-    sys.exit(_status(lambda: app(arguments, standalone_mode=False)))
-
-
-def _status(command: Callable[[], Any]) -> int:
-    try:
-        check_installation()
-        code = command()
-    except ConfigError as error:
-        for problem in error.problems:
-            print(f"marginlab: {problem}", file=sys.stderr)
-        return error.exit_code
-    except MarginLabError as error:
-        print(f"marginlab: {' '.join(str(error).split())}", file=sys.stderr)
-        return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        print("marginlab: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of a pipe has gone: nothing is left to say
-        return 0
-    except OSError as error:
-        print(f"marginlab: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except Exception as error:
-        if not hasattr(error, "format_message"):  # not a complaint of the option parser
-            raise
-        text = error.format_message()
-        hint = "" if "\n" in text else " (marginlab --help)"
-        print(text if "\n" in text else f"marginlab: {text}{hint}", file=sys.stderr)
-        return 2
-    if code == INTERRUPTED:  # the option parser turned Ctrl-C into an exit code
-        print("marginlab: interrupted", file=sys.stderr)
-    return code if isinstance(code, int) else 0
-
-
-def check_installation() -> None:
-    """The four packages must come from one installation.
-
-    Their names are common words: a folder of the same name on the path would be imported in their place.
-
-    Raises:
-        InstallationError: naming the folder that shadows one.
-    """
-    from importlib.util import find_spec
-
-    home = Path(__file__).resolve().parents[1]
-    for room in ("sim", "agents", "margin", "experiments"):
-        spec = find_spec(room)
-        places = list(spec.submodule_search_locations or []) if spec is not None else []
-        if not places or Path(places[0]).resolve() != home / room:
-            found = places[0] if places else "nowhere"
-            raise InstallationError(
-                f"the package {room!r} is imported from {found}, not from this installation ({home}); "
-                "run marginlab from another folder, or remove that folder from PYTHONPATH"
-            )
-
-
-def _workers(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1024:
-        raise ConfigError.of("--jobs", text, "a whole number from 1 to 1024")
-    return int(text)
-
-
-def _whole(key: str, text: str) -> int:
-    if not text.strip().isdecimal() or int(text) < 1:
-        raise ConfigError.of(key, text, "a whole number above 0")
-    return int(text)
-
-
-def _numbers(key: str, text: str) -> tuple[float, ...]:
-    try:
-        found = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        found = ()
-    if not found or any(not 0 < value < 100 for value in found):
-        raise ConfigError.of(key, text, "numbers above 0 separated by commas, for example 0.2,1.1,1.65")
-    return found
-
-
-def print_json(result: Any) -> None:
-    """The one thing that ``--json`` writes to standard output."""
-    print(json.dumps(result, ensure_ascii=False, allow_nan=False))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Stylised facts of simulated and of real series."""

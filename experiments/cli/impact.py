@@ -1,0 +1,1 @@
+"""Impact of metaorders on paired seeds."""

@@ -1,0 +1,1 @@
+"""`marginlab validate`: what the simulator reproduces, and where it falls short."""

@@ -1,0 +1,1 @@
+"""Readers of public trade, quote and bar files."""

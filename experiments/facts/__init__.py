@@ -1,0 +1,1 @@
+"""Stylised facts: estimators, their empirical ranges, the sheet."""

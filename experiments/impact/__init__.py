@@ -1,0 +1,1 @@
+"""Impact of metaorders: measured on paired seeds, fitted, compared with published laws."""

@@ -1,0 +1,1 @@
+"""Compiled code of published models; arrays in, arrays out."""

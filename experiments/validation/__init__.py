@@ -1,0 +1,1 @@
+"""Bands that a good simulator meets, measured."""
