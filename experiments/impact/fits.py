@@ -103,8 +103,8 @@ MODELS = {
             _logarithm, _scales, 2, "scale",
         ),
         Model(
-            "crossover", "a q / q0 up to q0, a (q / q0)^0.5 beyond", "Bucci et al. (2019), Phys. Rev. Lett. 122, 108302",
-            _crossover, _within, 2, "crossover",
+            "crossover", "a q / q0 up to q0, a (q / q0)^0.5 beyond",
+            "Bucci et al. (2019), Phys. Rev. Lett. 122, 108302", _crossover, _within, 2, "crossover",
         ),
         Model(
             "threshold", "0 up to q0, a (q - q0) beyond", "the dead band of a linear law", _threshold, _thresholds, 2,
@@ -373,7 +373,7 @@ def compare_curves(sizes: ArrayLike, impacts: ArrayLike, base: ArrayLike, resamp
     """Ratio of two curves' prefactors, and the difference of their exponents, on paired seeds.
 
     The ratio is taken at a common exponent (the base's), so that it says how much higher the curve lies rather than
-    where an extrapolation to the whole daily volume ends; ``mean_ratio`` is that of the weighted mean impacts.
+    where an extrapolation to the whole daily volume ends.
 
     Args:
         sizes: [k].
@@ -392,7 +392,7 @@ def compare_curves(sizes: ArrayLike, impacts: ArrayLike, base: ArrayLike, resamp
     both = np.concatenate([a, b], axis=1)
     means = np.concatenate([both.mean(axis=0, keepdims=True), resampled_means(both, resamples)])
     high, low = means[:, : len(q)], means[:, len(q) :]
-    # one weighting for both curves, that of the base: a ratio under two weightings would mix sizes differently
+    # each exponent under its own curve's weights; the ratio under one weighting, for two would mix sizes differently
     weights = level_weights(b)
     first, second = project(MODELS["power"], q, high, level_weights(a)), project(MODELS["power"], q, low, weights)
     change = first.shape - second.shape
