@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from experiments import engines
 from experiments.console import load_plugins
-from experiments.scenario import load
+from experiments.scenario import Scenario, load
 from experiments.store import FAILED, FINISHED, INTERRUPTED, OutputFolder, code_hash, combined_hash, file_hash, plain
 from experiments.validation.bands import CALM, ERROR, SHOCK, VERDICTS, Band, Context, Measurement, judge, number
 from experiments.validation.checks import Registered
@@ -105,21 +105,22 @@ class Validation:
         """
         from experiments.events import SeedOpenInterest
 
-        needed = {band.market for bands in self.selected().values() for band in bands}
-        load_plugins(self.plugins)
-        for part, source in self.markets.items():
-            if part not in needed:
-                continue
-            scenario = load(source, self.assignments)
+        for part, scenario in self.scenarios().items():
             if part == SHOCK:
                 if not any(isinstance(event, SeedOpenInterest) for event in scenario.events):
                     raise ConfigError.of("events", None, "an event of kind seed_open_interest", file=scenario.file)
                 if scenario.measure.event is None:
                     raise ConfigError.of("measure.event", None, "the name of the shock", file=scenario.file)
 
+    def scenarios(self) -> dict[str, Scenario]:
+        """The scenarios that the bands to measure need, by their part."""
+        needed = {band.market for bands in self.selected().values() for band in bands}
+        load_plugins(self.plugins)
+        return {part: load(source, self.assignments) for part, source in self.markets.items() if part in needed}
+
     def job(self) -> dict[str, Any]:
         """What the manifest says of the job, and what must agree for a folder to be resumed."""
-        scenarios = {part: load(source, self.assignments) for part, source in self.markets.items()}
+        scenarios = self.scenarios()
         return {
             "command": "validate",
             "scenario_name": ", ".join(scenario.name for scenario in scenarios.values()),
@@ -268,7 +269,7 @@ def _summary(
         {
             "quick": validation.quick,
             "first_seed": validation.first_seed,
-            "markets": validation.markets,
+            "markets": {part: scenario.name for part, scenario in validation.scenarios().items()},
             "assignments": validation.assignments,
             "verdicts": {verdict: found.count(verdict) for verdict in VERDICTS},
             "rows": rows,
