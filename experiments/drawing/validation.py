@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "Each row is stretched so that the shaded range is what its band accepts: from edge to edge where the band has two, "
-    "otherwise to the side that is open, a unit being the size of the edge. A bar is the 95 % interval, an arrow says "
-    "that it goes on beyond the figure."
+    "Each row is stretched so that the shaded range is what its band accepts: from edge to edge where the band has "
+    "two, otherwise to the side that is open, a unit being the size of the edge. A bar is the 95 % interval; an arrow "
+    "says that it goes on beyond the figure."
 )
 _LEFT, _RIGHT = -1.0, 2.0
 _COLORS = {"pass": "#004488", "miss": "#bb5566", "unclear": "#997700", "error": "#bb5566"}

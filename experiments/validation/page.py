@@ -75,8 +75,8 @@ def _head(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     said.append("```bash\n" + "\n".join(commands) + "\n```")
     if FRESH in results:
         said.append(
-            "Parameters were chosen by looking at tuning seeds. The fresh seeds were used once, for this table, and never "
-            "for a choice."
+            "Parameters were chosen by looking at tuning seeds. The fresh seeds were used once, for this table, and "
+            "never for a choice."
         )
     return [part for part in said if part]
 
