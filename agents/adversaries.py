@@ -19,6 +19,7 @@ from agents.desk import Desk, Trader
 from agents.kernels import adversaries as kernels
 from agents.kernels.rows import limit_near_mark
 from agents.registry import register
+from sim.clock import IN_STEPS
 from sim.kernels.state import CAUSE_ADVERSARY, CLOSED, GTC, IOC, OPEN, REDUCE_ONLY, SUBTICKS
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ class AdversaryParams(PopulationParams):
 
     count: int = Field(1, ge=1, le=10_000_000, description="number of traders")
     capital_lots: float = Field(1000.0, gt=0, description="deposit per trader, lots at full value at step 0")
-    period: int = Field(1, ge=1, le=1_000_000, description="steps between a trader's decisions")
+    period: int = Field(
+        1, ge=1, le=1_000_000, description="steps between a trader's decisions", json_schema_extra=IN_STEPS
+    )
     levels: int = Field(10, ge=1, le=1000, description="levels of prices, from the mark outwards, that he looks at")
     width: float = Field(0.005, gt=0, le=0.5, description="width of a level, fraction of the mark")
     threshold: float = Field(1.0, ge=0, description="forced lots per lot of depth on the way that are worth an attack")
@@ -42,8 +45,10 @@ class AdversaryParams(PopulationParams):
     cover_lots: int = Field(50, ge=1, description="largest order when he covers without forced flow, lots")
     slippage: float = Field(0.01, ge=0, le=0.5, description="limit of his orders beyond target or mark, fraction")
     catch: float = Field(0.01, ge=0, le=0.5, description="distance of the orders that wait for forced flow, fraction")
-    patience: int = Field(30, ge=1, description="most steps of a push, and of waiting for forced flow to end")
-    rest: int = Field(60, ge=1, description="steps between two looks, and after an attack")
+    patience: int = Field(
+        30, ge=1, description="most steps of a push, and of waiting for forced flow to end", json_schema_extra=IN_STEPS
+    )
+    rest: int = Field(60, ge=1, description="steps between two looks, and after an attack", json_schema_extra=IN_STEPS)
     priority_fee_lots: float = Field(
         0.0, ge=0, description="priority fee of each message, lots at full value at step 0"
     )

@@ -18,6 +18,7 @@ from agents.desk import Desk
 from agents.kernels import arbitrageurs as kernels
 from agents.kernels.rows import DRAW_SETUP, uniforms_of_rows
 from agents.registry import register
+from sim.clock import IN_STEPS
 from sim.kernels.state import IOC
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ class ValueArbitrageurParams(PopulationParams):
 
     count: int = Field(10, ge=1, le=10_000_000, description="number of traders")
     capital_lots: float = Field(20_000.0, gt=0, description="deposit per trader, lots at full value at step 0")
-    period: int = Field(1, ge=1, le=1_000_000, description="steps between a trader's decisions")
+    period: int = Field(
+        1, ge=1, le=1_000_000, description="steps between a trader's decisions", json_schema_extra=IN_STEPS
+    )
     threshold: float = Field(0.001, ge=0, le=0.5, description="mean deviation from value that is left alone, fraction")
     threshold_spread: float = Field(0.5, ge=0, le=1, description="thresholds lie within +-this share of their mean")
     child_lots: int = Field(50, ge=1, description="largest order, lots")

@@ -124,6 +124,7 @@ class Population:
         params: validated parameters.
         count: number of traders.
         period: steps between the decisions of one trader; 0 when the kernel runs for all rows each step.
+        history: steps of past mids that its decisions read.
         contract: index of the main contract.
         first: first account, known once the market has called :meth:`fill`.
     """
@@ -144,6 +145,7 @@ class Population:
         self.market = market
         self.count = params.count
         self.period = int(getattr(params, "period", 0))
+        self.history = 0
         self.contract = market.contracts.index(params.contract) if params.contract else 0
         self.first = -1
 

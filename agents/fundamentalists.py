@@ -17,6 +17,7 @@ from agents.desk import Desk
 from agents.kernels import fundamentalists as kernels
 from agents.kernels.rows import DRAW_SETUP, normals_of, uniforms_of_rows
 from agents.registry import register
+from sim.clock import IN_STEPS
 from sim.kernels.state import IOC, MARKET
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ class FundamentalistParams(PopulationParams):
 
     count: int = Field(50, ge=1, le=10_000_000, description="number of traders")
     capital_lots: float = Field(2000.0, gt=0, description="deposit per trader, lots at full value at step 0")
-    period: int = Field(30, ge=1, le=1_000_000, description="steps between a trader's decisions")
+    period: int = Field(
+        30, ge=1, le=1_000_000, description="steps between a trader's decisions", json_schema_extra=IN_STEPS
+    )
     target_lots: float = Field(20.0, gt=0, description="largest position, lots")
     scale: float = Field(0.05, gt=0, description="log mispricing at which the largest position is held")
     opinion_sigma: float = Field(0.04, ge=0, le=2, description="standard deviation of opinions of log value")

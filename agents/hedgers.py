@@ -17,6 +17,7 @@ from agents.desk import Desk
 from agents.kernels import hedgers as kernels
 from agents.kernels.rows import DRAW_ROW, DRAW_SETUP, normals_of, uniforms_of_rows
 from agents.registry import register
+from sim.clock import IN_STEPS
 from sim.kernels import realmath
 from sim.kernels.state import IOC, MARKET
 
@@ -29,7 +30,9 @@ class HedgerParams(PopulationParams):
 
     count: int = Field(20, ge=1, le=10_000_000, description="number of traders")
     capital_lots: float = Field(2000.0, gt=0, description="deposit per trader, lots at full value at step 0")
-    period: int = Field(60, ge=1, le=1_000_000, description="steps between a trader's decisions")
+    period: int = Field(
+        60, ge=1, le=1_000_000, description="steps between a trader's decisions", json_schema_extra=IN_STEPS
+    )
     exposure_lots: float = Field(10.0, gt=0, description="standard deviation of the outside exposure, lots")
     mean_lots: float = Field(0.0, description="mean outside exposure, lots; positive: owners who sell the contract")
     persistence: float = Field(0.95, ge=0, lt=1, description="autoregression of the exposure from wake to wake")

@@ -27,8 +27,8 @@ from agents.kernels.rows import (
     normals_of,
     uniforms_of_rows,
 )
-from agents.registry import register
-from sim.errors import ConfigError
+from agents.registry import MarketInfo, register
+from sim.clock import IN_STEPS
 from sim.kernels import realmath
 from sim.kernels.state import IOC, OPEN, REDUCE_ONLY
 
@@ -42,11 +42,15 @@ class LeveragedParams(PopulationParams):
     count: int = Field(1000, ge=1, le=10_000_000, description="number of traders")
     capital_lots: float = Field(2.0, gt=0, description="mean deposit per trader, lots at full value at step 0")
     capital_sigma: float = Field(0.0, ge=0, le=3, description="standard deviation of the logarithm of deposits")
-    period: int = Field(30, ge=1, le=1_000_000, description="steps between a trader's decisions")
+    period: int = Field(
+        30, ge=1, le=1_000_000, description="steps between a trader's decisions", json_schema_extra=IN_STEPS
+    )
     leverage_low: float = Field(2.0, gt=0, le=1000, description="lowest leverage (log-uniform over traders)")
     leverage_high: float = Field(50.0, gt=0, le=1000, description="highest leverage")
     headroom: float = Field(0.9, gt=0, le=1, description="leverage never exceeds headroom / initial rate")
-    cooldown: int = Field(720, ge=0, description="steps out of the market after a liquidation")
+    cooldown: int = Field(
+        720, ge=0, description="steps out of the market after a liquidation", json_schema_extra=IN_STEPS
+    )
     slippage: float = Field(0.003, ge=0, le=0.5, description="limit of opening orders, fraction beyond the mark")
     exit_slippage: float = Field(0.02, ge=0, le=0.5, description="limit of reducing orders, fraction beyond the mark")
 
@@ -60,8 +64,20 @@ class LeveragedParams(PopulationParams):
 class TrendFollowerParams(LeveragedParams):
     """Parameters of trend followers."""
 
-    horizon_low: int = Field(60, ge=1, le=1_000_000, description="shortest horizon of a trend (log-uniform), steps")
-    horizon_high: int = Field(2700, ge=1, le=1_000_000, description="longest horizon, steps; below the history kept")
+    horizon_low: int = Field(
+        60,
+        ge=1,
+        le=1_000_000,
+        description="shortest horizon of a trend (log-uniform), steps",
+        json_schema_extra=IN_STEPS,
+    )
+    horizon_high: int = Field(
+        2700,
+        ge=1,
+        le=1_000_000,
+        description="longest horizon, steps",
+        json_schema_extra=IN_STEPS,
+    )
     contrarian_share: float = Field(0.25, ge=0, le=1, description="share of traders who trade against the trend")
     bias: float = Field(0.25, description="added to every signal; positive: more longs")
     open_z: float = Field(0.8, ge=0, description="signal beyond which a position is opened")
@@ -80,7 +96,9 @@ class LeverageTargeterParams(LeveragedParams):
 
     leverage_high: float = Field(20.0, gt=0, le=1000, description="highest target leverage")
     long_share: float = Field(0.7, ge=0, le=1, description="share of traders who hold long positions")
-    enter_steps: int = Field(1440, ge=0, description="steps over which traders come in at the start")
+    enter_steps: int = Field(
+        1440, ge=0, description="steps over which traders come in at the start", json_schema_extra=IN_STEPS
+    )
     tolerance: float = Field(0.1, ge=0, lt=1, description="gap that is left, as a fraction of the position")
     child_lots: int = Field(10, ge=1, description="largest order, lots")
 
@@ -198,6 +216,11 @@ class TrendFollowers(_Leveraged):
     INTS = kernels.INTS
     decide: ClassVar[Any] = staticmethod(kernels.follow)
 
+    def __init__(self, name: str, params: TrendFollowerParams, market: MarketInfo) -> None:
+        """Take checked parameters; the longest horizon must be within the history that the market keeps."""
+        super().__init__(name, params, market)
+        self.history = params.horizon_high + 1
+
     def values(self, setup: PopulationSetup) -> Mapping[str, float]:
         """Parameters of the kernel."""
         p = self.params
@@ -207,8 +230,6 @@ class TrendFollowers(_Leveraged):
     def fill_columns(self, setup: PopulationSetup) -> None:
         """Draw leverage, horizon and direction."""
         p = self.params
-        if p.horizon_high >= setup.state.history.shape[0]:
-            raise ConfigError.of("horizon_high", p.horizon_high, f"below {setup.state.history.shape[0]} steps")
         uniforms = uniforms_of_rows(setup.seed, setup.stream + DRAW_SETUP, self.count)
         bounds = np.array([p.leverage_low, p.leverage_high, p.horizon_low, p.horizon_high, p.contrarian_share])
         kernels.fill_followers(setup.state, setup.first, uniforms, bounds)

@@ -20,6 +20,7 @@ from agents.desk import Desk, Trader
 from agents.kernels import liquidators as kernels
 from agents.kernels.rows import DRAW_SETUP, limit_near_mark, uniforms_of_rows
 from agents.registry import register
+from sim.clock import IN_STEPS, PER_ROOT_STEP
 from sim.kernels.state import CAUSE_LIQUIDATOR, GTC, IOC, OPEN, RATE_ONE, REDUCE_ONLY
 
 if TYPE_CHECKING:
@@ -33,9 +34,20 @@ class LiquidatorParams(PopulationParams):
 
     count: int = Field(5, ge=1, le=10_000_000, description="number of liquidators")
     capital_lots: float = Field(100.0, gt=0, description="deposit per liquidator, lots at full value at step 0")
-    period: int = Field(5, ge=1, le=1_000_000, description="steps between the child orders that unwind inventory")
+    period: int = Field(
+        5,
+        ge=1,
+        le=1_000_000,
+        description="steps between the child orders that unwind inventory",
+        json_schema_extra=IN_STEPS,
+    )
     discount: float = Field(0.005, ge=0, lt=1, description="discount to the mark asked for in a calm market, fraction")
-    discount_per_sigma: float = Field(3.0, ge=0, description="discount added per standard deviation of a step's return")
+    discount_per_sigma: float = Field(
+        3.0,
+        ge=0,
+        description="discount added per standard deviation of a step's return",
+        json_schema_extra=PER_ROOT_STEP,
+    )
     discount_at_limit: float = Field(0.01, ge=0, lt=1, description="discount added at full inventory, fraction")
     discount_most: float = Field(0.2, ge=0, lt=1, description="largest discount, fraction")
     inventory_lots: int = Field(200, ge=1, description="largest position, lots")
@@ -44,9 +56,19 @@ class LiquidatorParams(PopulationParams):
     leverage: float = Field(3.0, gt=0, le=1000, description="most exposure over equity")
     headroom: float = Field(0.8, gt=0, le=1, description="exposure never exceeds equity x headroom / initial rate")
     slippage: float = Field(0.01, ge=0, le=0.5, description="limit of child orders, fraction beyond the mark")
-    latency_steps: int = Field(0, ge=0, le=1_000_000, description="steps in liquidation before an account is reached")
+    latency_steps: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="steps in liquidation before an account is reached",
+        json_schema_extra=IN_STEPS,
+    )
     latency_most: int | None = Field(
-        None, ge=0, le=1_000_000, description="slowest liquidator's latency, drawn evenly from `latency_steps` up to it"
+        None,
+        ge=0,
+        le=1_000_000,
+        description="slowest liquidator's latency, drawn evenly from `latency_steps` up to it",
+        json_schema_extra=IN_STEPS,
     )
     gas_lots: float = Field(0.0, ge=0, description="gas of a take-over, lots")
     revert_share: float = Field(0.5, ge=0, le=1, description="part of the gas that a lost race costs, fraction")

@@ -19,6 +19,7 @@ from agents.desk import Desk
 from agents.kernels import liquidity as kernels
 from agents.kernels.rows import DRAW_COUNT, DRAW_EVENT, band_limits
 from agents.registry import register
+from sim.clock import IN_STEPS, PER_STEP
 from sim.kernels import keyed, realmath
 from sim.kernels.state import GTC, POST_ONLY
 
@@ -31,14 +32,22 @@ class LatentParams(PopulationParams):
 
     count: int = Field(200, ge=1, le=10_000_000, description="number of accounts that share the supply")
     capital_lots: float = Field(20_000.0, gt=0, description="deposit per account, lots at full value at step 0")
-    arrivals: float = Field(8.0, ge=0, le=500, description="mean number of orders per step, all accounts together")
+    arrivals: float = Field(
+        8.0,
+        ge=0,
+        le=500,
+        description="mean number of orders per step, all accounts together",
+        json_schema_extra=PER_STEP,
+    )
     depth_ticks: int = Field(2000, ge=1, le=10_000_000, description="farthest distance from the centre, ticks")
     concentration: int = Field(
         1, ge=1, le=8, description="distance is depth_ticks x u ** concentration: 1 is uniform, more is nearer"
     )
     size_mean: float = Field(10.0, gt=0, description="mean of the lognormal order size, lots")
     size_sigma: float = Field(0.8, ge=0, le=3, description="standard deviation of the logarithm of size")
-    lifetime: float = Field(2000.0, gt=0, description="mean of the exponential lifetime, steps")
+    lifetime: float = Field(
+        2000.0, gt=0, description="mean of the exponential lifetime, steps", json_schema_extra=IN_STEPS
+    )
     value_centred: bool = Field(False, description="centre orders on the exogenous value and let them cross the book")
 
 

@@ -17,6 +17,7 @@ from agents.desk import Desk
 from agents.kernels import market_makers as kernels
 from agents.kernels.rows import DRAW_ROW
 from agents.registry import register
+from sim.clock import IN_STEPS, PER_ROOT_STEP
 from sim.kernels.state import CANCEL_ALL, CLOSED, M_MAKERS_WITHDRAWN_UNTIL, POST_ONLY
 
 if TYPE_CHECKING:
@@ -28,13 +29,18 @@ class MarketMakerParams(PopulationParams):
 
     count: int = Field(1, ge=1, le=10_000_000, description="number of makers")
     capital_lots: float = Field(2000.0, gt=0, description="deposit per maker, lots at full value at step 0")
-    period: int = Field(1, ge=1, le=1_000_000, description="steps between requotes")
+    period: int = Field(1, ge=1, le=1_000_000, description="steps between requotes", json_schema_extra=IN_STEPS)
     levels: int = Field(3, ge=1, le=100, description="levels quoted on each side")
     level_ticks: int = Field(1, ge=1, description="ticks between levels")
     first_lots: float = Field(2.0, gt=0, description="lots at the best level")
     more_lots: float = Field(1.0, ge=0, description="lots added from level to level")
     half_spread_ticks: float = Field(1.0, gt=0, description="half-spread in a market that does not move, ticks")
-    spread_per_sigma: float = Field(0.25, ge=0, description="half-spread added per standard deviation of a step's move")
+    spread_per_sigma: float = Field(
+        0.25,
+        ge=0,
+        description="half-spread added per standard deviation of a step's move",
+        json_schema_extra=PER_ROOT_STEP,
+    )
     inventory_lots: int = Field(40, ge=1, description="largest position, lots")
     skew: float = Field(1.0, ge=0, description="shift of the quotes at full inventory, in half-spreads")
     calm_ratio: float = Field(

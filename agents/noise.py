@@ -19,6 +19,7 @@ from agents.desk import Desk
 from agents.kernels import noise as kernels
 from agents.kernels.rows import DRAW_COUNT, DRAW_EVENT, DRAW_ROW, DRAW_SETUP, uniforms_of_rows
 from agents.registry import register
+from sim.clock import PER_STEP
 from sim.kernels import keyed, realmath
 from sim.kernels.state import IOC, MARKET
 
@@ -31,7 +32,13 @@ class NoiseParams(PopulationParams):
 
     count: int = Field(200, ge=1, le=10_000_000, description="number of traders, each with one parent order at a time")
     capital_lots: float = Field(20_000.0, gt=0, description="deposit per trader, lots at full value at step 0")
-    arrivals: float = Field(4.0, ge=0, le=300, description="mean number of child orders per step at activity one")
+    arrivals: float = Field(
+        4.0,
+        ge=0,
+        le=300,
+        description="mean number of child orders per step at activity one",
+        json_schema_extra=PER_STEP,
+    )
     size_mean: float = Field(2.5, gt=0, description="mean of the lognormal child size, lots")
     size_sigma: float = Field(0.8, ge=0, le=3, description="standard deviation of the logarithm of size")
     parent_exponent: float = Field(1.5, gt=1, le=10, description="tail exponent of the number of children of a parent")

@@ -18,6 +18,7 @@ from agents.desk import Desk, Quote, Trader
 from agents.kernels import spread_traders as kernels
 from agents.kernels.rows import DRAW_SETUP, limit_near_mark, normals_of, uniforms_of_rows
 from agents.registry import MarketInfo, register
+from sim.clock import IN_STEPS
 from sim.errors import Problem
 from sim.kernels.state import CLOSED, IOC, OPEN, REDUCE_ONLY
 
@@ -31,7 +32,9 @@ class SpreadTraderParams(PopulationParams):
     count: int = Field(20, ge=1, le=10_000_000, description="number of traders")
     capital_lots: float = Field(50.0, gt=0, description="deposit per trader, lots at full value at step 0")
     other: str = Field(description="name of the contract of the second leg")
-    period: int = Field(15, ge=1, le=1_000_000, description="steps between a trader's decisions")
+    period: int = Field(
+        15, ge=1, le=1_000_000, description="steps between a trader's decisions", json_schema_extra=IN_STEPS
+    )
     entry: float = Field(0.002, ge=0, description="log deviation of the ratio below which no spread is held")
     scale: float = Field(0.01, gt=0, description="log deviation at which the largest spread is held")
     opinion_sigma: float = Field(0.002, ge=0, le=1, description="standard deviation of opinions of the log value ratio")

@@ -20,6 +20,7 @@ from agents.desk import Desk, Quote
 from agents.kernels import vault as kernels
 from agents.kernels.rows import band_limits, limit_near_mark
 from agents.registry import register
+from sim.clock import IN_STEPS, PER_ROOT_STEP
 from sim.kernels.funding import expired
 from sim.kernels.state import CANCEL_ALL, CAUSE_VAULT, CLOSED, IOC, M_CONTRACTS, POST_ONLY, REDUCE_ONLY, SPOT
 
@@ -32,13 +33,18 @@ class VaultParams(PopulationParams):
 
     count: int = Field(1, ge=1, le=1, description="one account")
     capital_lots: float = Field(2000.0, gt=0, description="deposit, lots at full value at step 0")
-    period: int = Field(1, ge=1, le=1_000_000, description="steps between requotes")
+    period: int = Field(1, ge=1, le=1_000_000, description="steps between requotes", json_schema_extra=IN_STEPS)
     levels: int = Field(3, ge=1, le=100, description="levels quoted on each side")
     level_ticks: int = Field(2, ge=1, description="ticks between levels")
     quote_lots: int = Field(5, ge=1, description="lots per level on the side that reduces its inventory")
     make_lots: int = Field(1, ge=0, description="lots per level on the other side, 0 to quote only what reduces")
     half_spread_ticks: float = Field(2.0, ge=0, description="half-spread in a market that does not move, ticks")
-    spread_per_sigma: float = Field(0.25, ge=0, description="half-spread added per standard deviation of a step's move")
+    spread_per_sigma: float = Field(
+        0.25,
+        ge=0,
+        description="half-spread added per standard deviation of a step's move",
+        json_schema_extra=PER_ROOT_STEP,
+    )
     inventory_lots: int = Field(500, ge=1, description="position beyond which it adds nothing and leans no further")
     skew: float = Field(1.0, ge=0, description="shift of the quotes at that position, in half-spreads")
     leverage: float = Field(3.0, gt=0, le=1000, description="most exposure over equity that its own quotes may reach")

@@ -152,7 +152,7 @@ def market(
     """
     time, record = scenario.market, scenario.record
     return Market(
-        MarketConfig(**time.model_dump(exclude={"name", "steps", "burn_in"}), steps=scenario.steps),
+        MarketConfig(**time.model_dump(exclude={"name", "steps", "burn_in", "unit_seconds"}), steps=scenario.steps),
         contracts(scenario),
         world(scenario, seed),
         regimes.make(scenario, regime or scenario.margin.regime),

@@ -165,19 +165,16 @@ def replicate(
 
 def scenarios(name: str | None, *, as_json: bool) -> None:
     """``marginlab scenarios``."""
-    import tomllib
-
     known = scenario.builtin()
     if name is not None:
         if name not in known:
             raise ConfigError.of("NAME", name, one_of(name, known))
-        text = known[name].read_text(encoding="utf-8")
-        print_json(tomllib.loads(text)) if as_json else print(text, end="")
+        if as_json:
+            print_json(scenario.tables(name))
+        else:
+            print(known[name].read_text(encoding="utf-8"), end="")
         return
-    titles = {
-        key: str(tomllib.loads(path.read_text(encoding="utf-8")).get("market", {}).get("name", ""))
-        for key, path in known.items()
-    }
+    titles = {key: str(scenario.tables(key).get("market", {}).get("name", "")) for key in known}
     print_listing(titles, as_json)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from experiments.sections import Count, Name, Number, Positive, Rate, Section, Steps
+from sim.clock import IN_STEPS
 
 
 class EventBase(Section):
@@ -16,7 +17,7 @@ class EventBase(Section):
 
     name: Name
     kind: str
-    at_step: Steps | None = Field(None, description="when so many steps are completed")
+    at_step: Steps | None = Field(None, description="when so many steps are completed", json_schema_extra=IN_STEPS)
     at_day: Steps | None = Field(None, description="at the start of this trading day, counted from 0")
     at_date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] | None = Field(
         None, description="at the start of this trading day of a historical world, YYYY-MM-DD"
@@ -43,7 +44,7 @@ class Metaorder(EventBase):
     contract: Name | None = Field(None, description="the first contract if left out")
     side: Literal["buy", "sell"]
     lots: Count
-    steps: Count = Field(1, description="steps over which it is spread")
+    steps: Count = Field(1, description="steps over which it is spread", json_schema_extra=IN_STEPS)
 
 
 class ValueJumpEvent(EventBase):
@@ -59,7 +60,7 @@ class VolatilityEvent(EventBase):
 
     kind: Literal["volatility"]
     factor: Annotated[Number, Field(ge=0, le=1000)]
-    duration_steps: Count
+    duration_steps: Count = Field(json_schema_extra=IN_STEPS)
 
 
 class DepegEvent(EventBase):
@@ -68,9 +69,11 @@ class DepegEvent(EventBase):
     kind: Literal["depeg"]
     contract: Name = Field(description="spot contract between the currency that loses its peg and the account currency")
     level: Annotated[Number, Field(gt=0, le=10)] = Field(description="factor on the value while it lasts; 0.65")
-    over_steps: Count = Field(1, description="steps that the way there takes")
-    duration_steps: Count | None = Field(None, description="steps at the level; it stays if left out")
-    recovery_steps: Count = Field(1, description="steps that the way back takes")
+    over_steps: Count = Field(1, description="steps that the way there takes", json_schema_extra=IN_STEPS)
+    duration_steps: Count | None = Field(
+        None, description="steps at the level; it stays if left out", json_schema_extra=IN_STEPS
+    )
+    recovery_steps: Count = Field(1, description="steps that the way back takes", json_schema_extra=IN_STEPS)
 
 
 class OracleFaultEvent(EventBase):
@@ -81,7 +84,7 @@ class OracleFaultEvent(EventBase):
         description="frozen: the last price stays; bias: prices times a factor; spike: a factor that fades to one"
     )
     log_size: Annotated[Number, Field(ge=-5, le=5)] = Field(0.0, description="spike, bias: log of the factor")
-    duration_steps: Count
+    duration_steps: Count = Field(json_schema_extra=IN_STEPS)
     contract: Name | None = Field(None, description="contract whose index it hits; all if left out")
     sources: list[Name] = Field(
         default=[], description="names of `[world.oracle]` sources; the oracle as a whole if left out"
@@ -109,7 +112,7 @@ class MakersWithdraw(EventBase):
     """Market makers cancel their quotes and stay out for a time."""
 
     kind: Literal["withdraw_makers"]
-    duration_steps: Count
+    duration_steps: Count = Field(json_schema_extra=IN_STEPS)
 
 
 class SeedOpenInterest(EventBase):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from experiments import overrides
+from experiments import inheritance, overrides
 from experiments.sections import (
     ClearingSection,
     ContractSection,
@@ -140,13 +140,23 @@ def load(source: str | Path, assignments: Iterable[str] = ()) -> Scenario:
     return parse(_read(path, label), name=path.stem, file=label, folder=path.parent, assignments=assignments)
 
 
+def tables(source: str | Path) -> dict[str, Any]:
+    """The parsed tables of a scenario file, together with what it extends.
+
+    Raises:
+        ConfigError: no such scenario, or a file that cannot be read.
+    """
+    path, label = _locate(source)
+    return inheritance.whole(_read(path, label), path.parent, label, _locate_base, _read)
+
+
 def parse(
     raw: dict[str, Any], *, name: str, file: str, folder: Path = Path(), assignments: Iterable[str] = ()
 ) -> Scenario:
     """Check a scenario that is already parsed TOML.
 
     Args:
-        raw: the tables; changed by the assignments.
+        raw: the tables; changed by the assignments. A key ``extends`` names a scenario that they change.
         name: what the scenario is called.
         file: what messages call it.
         folder: where paths in it start.
@@ -155,12 +165,16 @@ def parse(
     Raises:
         ConfigError: with every problem.
     """
-    from experiments import regimes
+    from experiments import regimes, time_units
 
+    raw = inheritance.whole(raw, folder, file, _locate_base, _read)
     reader = _Reader(raw, file, folder)
     before = regimes.own(raw)
     reader.overridden = overrides.apply(raw, assignments, reader.problems)
     regimes.follow_switch(raw, *before, reader.overridden)
+    found: list[Problem] = []
+    time_units.restate(raw, found)
+    reader.add(found)
     scenario = reader.scenario(name)
     if scenario is None:
         raise ConfigError(reader.problems)
@@ -181,6 +195,18 @@ def _locate(source: str | Path) -> tuple[Path, str]:
     if path.is_file():
         return path, text
     raise ConfigError.of("SCENARIO", text, "a TOML file, or one of " + one_of(text, known))
+
+
+def _locate_base(name: str, folder: Path, label: str) -> tuple[Path, str]:
+    """The file that ``extends`` names: a path from the file's own folder, or a built-in scenario."""
+    path = folder / name
+    if path.is_file():
+        return path, name
+    known = builtin()
+    if name in known:
+        return known[name], f"{name}.toml"
+    allowed = "a TOML file, or one of " + one_of(name, known)
+    raise ConfigError.of(inheritance.KEY, name, allowed, file=label)
 
 
 def _read(path: Path, label: str) -> dict[str, Any]:

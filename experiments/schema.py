@@ -8,6 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 
 import agents
 import margin
+from experiments import inheritance
 from experiments.events import EventSpec
 from experiments.scenario import SECTIONS, TABLES
 from experiments.sections import ContractSection
@@ -15,6 +16,7 @@ from sim.world import WorldConfig
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCES = "#/$defs/{model}"
+_EXTENDS = {"type": "string", "description": "a built-in scenario or a TOML file of which this one states changes"}
 _REQUIRED = ("contracts", "world", "clearing", "populations")
 
 
@@ -32,8 +34,8 @@ def scenario_schema() -> dict[str, Any]:
         "title": "MarginLab scenario",
         "type": "object",
         "additionalProperties": False,
-        "required": list(_REQUIRED),
-        "properties": {name: properties[name] for name in SECTIONS},
+        "anyOf": [{"required": list(_REQUIRED)}, {"required": [inheritance.KEY]}],
+        "properties": {inheritance.KEY: _EXTENDS} | {name: properties[name] for name in SECTIONS},
         "$defs": definitions,
     }
 

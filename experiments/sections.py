@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StrictBool, StrictInt, field_validator
 from pydantic.json_schema import WithJsonSchema
 
+from sim.clock import IN_STEPS, PER_STEP
 from sim.policy_parameters import PolicyParameters
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=48)]
@@ -47,14 +48,25 @@ class MarketSection(Section):
 
     name: str = Field("", description="a line that says what the scenario is")
     dt_seconds: Positive = Field(60.0, description="simulated seconds per step")
-    steps: Count | None = Field(None, description="steps of a run; may be left out with a historical world")
-    steps_per_day: Count = Field(1440, description="steps in a trading day")
-    burn_in: Steps = Field(0, description="steps before measuring begins")
+    unit_seconds: Positive | None = Field(
+        None,
+        description="unit in which this file counts steps and rates per step, a whole number of dt_seconds; left out: "
+        "dt_seconds itself",
+    )
+    steps: Count | None = Field(
+        None, description="steps of a run; may be left out with a historical world", json_schema_extra=IN_STEPS
+    )
+    steps_per_day: Count = Field(1440, description="steps in a trading day", json_schema_extra=IN_STEPS)
+    burn_in: Steps = Field(0, description="steps before measuring begins", json_schema_extra=IN_STEPS)
     self_trade_prevention: Literal["cancel_resting", "cancel_incoming", "cancel_both", "off"] = Field(
         "cancel_resting", description="what happens when an account would trade with itself"
     )
-    fast_volatility_steps: Positive = Field(20.0, description="mean age of the fast average that market makers watch")
-    slow_volatility_steps: Positive = Field(1000.0, description="mean age of the slow average")
+    fast_volatility_steps: Positive = Field(
+        20.0, description="mean age of the fast average that market makers watch", json_schema_extra=IN_STEPS
+    )
+    slow_volatility_steps: Positive = Field(
+        1000.0, description="mean age of the slow average", json_schema_extra=IN_STEPS
+    )
     interest_rate: Number = Field(0.0, description="continuously compounded per year, for forwards and options")
     minor_units: dict[Name, Count] = Field(
         default_factory=dict, description="minor units per unit of a currency; 100 where nothing is said"
@@ -100,7 +112,9 @@ class ContractSection(Section):
     funding_interest: Number = Field(0.0001, description="interest part per eight hours")
     funding_clamp: Rate = Field(0.0005, description="bound on interest less premium, per eight hours")
     impact_lots: Count = Field(50, description="size whose average fill price enters the premium index")
-    settle_interval: Literal["day"] | Steps = Field(0, description="steps between settlements of a future, or day")
+    settle_interval: Literal["day"] | Steps = Field(
+        0, description="steps between settlements of a future, or day", json_schema_extra=IN_STEPS
+    )
 
     @field_validator("tick_value", mode="before")
     @classmethod
@@ -119,7 +133,9 @@ class MarginSection(Section):
     """``[margin]``: the regime of the run, and parameters of the others in comparisons."""
 
     regime: str = Field("static", description="margin regime of the run, and baseline of comparisons")
-    notice_steps: Count = Field(1, description="steps until published parameters bind maintenance")
+    notice_steps: Count = Field(
+        1, description="steps until published parameters bind maintenance", json_schema_extra=IN_STEPS
+    )
     params: dict[str, Any] = Field(default_factory=dict, description="parameters of the regime")
     regimes: dict[Name, dict[str, Any]] = Field(
         default_factory=dict,
@@ -153,7 +169,9 @@ class BreakersSection(Section):
     halt_seconds: Positive = Field(300.0, description="length of a halt")
     band: Annotated[Number, Field(ge=0, lt=1)] = Field(0.0, description="band around the mark at the window's start")
     throttle: Annotated[Number, Field(ge=0)] = Field(
-        0.0, description="forced lots per step, as a share of the lots resting within 5 % on the side they hit"
+        0.0,
+        description="forced lots per step, as a share of the lots resting within 5 % on the side they hit",
+        json_schema_extra=PER_STEP,
     )
     stress_from: Annotated[Number, Field(ge=0)] = Field(
         2.0, description="stress index (fast over slow volatility) from which margin is multiplied"
@@ -193,7 +211,7 @@ class ClearingSection(Section):
     liquidation: str = Field("full", description="liquidation policy; `marginlab policies` lists them")
     policy: PolicyParameters = Field(PolicyParameters(), description="changed parameters of the policy")
     max_rounds: Count = Field(50, description="liquidation rounds within a step")
-    grace_steps: Steps = Field(0, description="steps between a margin call and liquidation")
+    grace_steps: Steps = Field(0, description="steps between a margin call and liquidation", json_schema_extra=IN_STEPS)
     forced_limit: Literal["none", "bankruptcy", "band", "fillable"] = Field(description="limit price of forced orders")
     surplus_to: Literal["fund", "trader"] = Field(description="who keeps what is left after a full liquidation")
     fund_initial: Annotated[StrictInt, Field(ge=0)] = Field(0, description="insurance fund, minor units")
@@ -209,11 +227,15 @@ class ClearingSection(Section):
 class RecordSection(Section):
     """``[record]``: what a run keeps."""
 
-    every: Count = Field(1, description="steps between rows of the step table")
+    every: Count = Field(1, description="steps between rows of the step table", json_schema_extra=IN_STEPS)
     trades: StrictBool = Field(False, description="keep every fill in trades.parquet")
     refusals: StrictBool = Field(False, description="keep refused and expired orders among the events")
-    depth_every: Count = Field(10, description="steps between readings of the depth within 5 %")
-    totals_every: Count = Field(60, description="steps between sums of requirements and equity over accounts")
+    depth_every: Count = Field(
+        10, description="steps between readings of the depth within 5 %", json_schema_extra=IN_STEPS
+    )
+    totals_every: Count = Field(
+        60, description="steps between sums of requirements and equity over accounts", json_schema_extra=IN_STEPS
+    )
     causes: StrictBool = Field(False, description="keep what moved marks and brought accounts into liquidation")
     tables: Literal["first", "all", "none"] = Field(
         "first", description="comparisons keep the tables of the first seed, of all seeds or of none"
@@ -224,7 +246,9 @@ class MeasureSection(Section):
     """``[measure]``: which event is the event, and how long outcomes are measured after it."""
 
     event: str | None = Field(None, description="name of the event at which R0 and open interest are taken")
-    window_steps: Count | None = Field(None, description="steps measured after the event in forked readings")
+    window_steps: Count | None = Field(
+        None, description="steps measured after the event in forked readings", json_schema_extra=IN_STEPS
+    )
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from sim.kernels.keyed import uniform
 from sim.kernels.realmath import ln
 from sim.kernels.sockets import socket
 from sim.keyed import stream
+from sim.marks import history_steps
 from sim.views import LiveView, portfolio_view
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ class Market(mesa.Model):
             notice=clearing_.notice_steps,
             tiers=max(getattr(model, "schedule_rows", 1) for model in (self.margin, *self.shadows.values())),
             record_rows=config.steps // self.record.every + 1,
+            history=history_steps(self.populations),
             wake_rows=max(rows, 1),
             wake_starts=max(starts, 2),
             flows=max(len(self.events), 1),

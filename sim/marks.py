@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from sim.errors import Problem
 
 COLLATERAL_PRICES = ("mark", "index")
-HISTORY = 4096  # steps of past prices that a market keeps
+HISTORY = 4096  # steps of past prices that a market keeps, more where a population reads further back
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +98,9 @@ def problems(clearing: Any, dt_seconds: float, history: int = HISTORY) -> list[P
         allowed = f"less than {1 + rule.index_premium:g}, so that the lowest mark is above zero"
         found.append(Problem("", "clearing.marking.index_limit", rule.index_limit, allowed))
     return found
+
+
+def history_steps(populations: Iterable[Any]) -> int:
+    """Steps of past prices that a market keeps: a power of two that covers what its populations read."""
+    most = max((int(getattr(population, "history", 0)) for population in populations), default=0)
+    return max(HISTORY, 1 << most.bit_length())

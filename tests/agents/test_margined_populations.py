@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from agents.columns import Population
-from sim.errors import ConfigError
 from sim.kernels.state import (
     CALLED,
     CAUSE_LIQUIDATOR,
@@ -78,9 +77,9 @@ class TestTrendFollowers:
         state.accounts["last_liquidation"] = 0
         assert decide(state, population) == []
 
-    def test_horizons_must_fit_the_history(self) -> None:
-        with pytest.raises(ConfigError, match="horizon_high"):
-            rig.market([("trend_followers", {"horizon_high": 5000})])
+    def test_says_how_far_back_it_reads(self) -> None:
+        _, (population,) = rig.market([("trend_followers", {"horizon_high": 3000})])
+        assert population.history == 3001
 
     def test_deposits_vary_around_their_mean(self) -> None:
         state, (population,) = rig.market([("trend_followers", {"count": 4000, "capital_sigma": 0.5})])
