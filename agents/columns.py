@@ -38,6 +38,9 @@ class PopulationParams(BaseModel):
     outside_lots: float = Field(
         0.0, ge=0, description="cash per trader outside the exchange that can meet margin calls, lots as above"
     )
+    priority_fee_lots: float = Field(
+        0.0, ge=0, le=1, description="priority fee of each message where ordering is priority_fee, lots as above"
+    )
 
 
 class ViewAgent(mesa.Agent):
@@ -193,6 +196,10 @@ class Population:
             # who trades spot brings as many coins as he could buy
             coins = int(self.params.capital_lots * setup.contracts[self.contract].base_lot)
             deposit_each(setup.state, np.int64(setup.first), np.int64(base), np.full(self.count, coins, np.int64))
+        if self.params.priority_fee_lots > 0:
+            rate = int(setup.state.conversion[currency])  # fees are paid in the account currency
+            fee = self._minor_units(setup, self.params.priority_fee_lots) * rate >> 32
+            setup.state.accounts["priority_fee"][setup.first : setup.first + self.count] = fee
         if self.params.outside_lots > 0:
             rate = int(setup.state.conversion[currency])  # cash outside is in the account currency
             outside = self._minor_units(setup, self.params.outside_lots) * rate >> 32

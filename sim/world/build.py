@@ -110,7 +110,8 @@ def build_world(
     names = [contract.name for contract in contracts]
     events = tuple(events)
     check_events(events, steps, names)
-    factor = volatility_factors(events, steps)
+    activity = _activity(config.activity, steps, dt_seconds, steps_per_day, seed)
+    factor = volatility_factors(events, steps) * _volatility_of(config.activity, activity, steps_per_day)
     value = np.empty((steps + 1, len(contracts)))
     dates: tuple[str, ...] | None = None
     sources: tuple[SeriesSource, ...] = ()
@@ -133,7 +134,7 @@ def build_world(
     return WorldPaths(
         value=value,
         index=index,
-        activity=_activity(config.activity, steps, dt_seconds, seed),
+        activity=activity,
         day=(np.maximum(np.arange(steps + 1) - 1, 0) // steps_per_day).astype(np.int32),
         dates=dates,
         sources=sources,
@@ -309,9 +310,45 @@ def _check_range(value: np.ndarray, contracts: Sequence[Asset]) -> None:
         raise ConfigError(problems)
 
 
-def _activity(config: Activity, steps: int, dt_seconds: float, seed: int) -> np.ndarray:
+def _activity(config: Activity, steps: int, dt_seconds: float, steps_per_day: int, seed: int) -> np.ndarray:
+    """Activity of every step, float64[steps + 1], of mean one."""
     activity = np.ones(steps + 1)
     if config.deviation > 0:
         decay = np.array([exp(-dt_seconds / constant) for constant in config.time_constants_seconds])
         paths.log_activity(seed, stream("world.activity"), decay, float(config.deviation), activity)
+    if config.profile:
+        activity *= _of_the_day(config.profile, steps, steps_per_day)
     return activity
+
+
+def _of_the_day(profile: Sequence[float], steps: int, steps_per_day: int) -> np.ndarray:
+    """A daily profile at every step, float64[steps + 1], of mean one over a day; step 0 is the day's first."""
+    corners = np.array(profile, np.float64)
+    place = (np.arange(steps_per_day) + 0.5) / steps_per_day * (len(corners) - 1)
+    left = np.minimum(place.astype(np.int64), max(len(corners) - 2, 0))
+    right = np.minimum(left + 1, len(corners) - 1)
+    day = corners[left] + (place - left) * (corners[right] - corners[left])
+    total = 0.0
+    for level in day:  # in a fixed order: a pairwise sum may differ between versions
+        total += float(level)
+    day *= steps_per_day / total
+    shown: np.ndarray = day[np.maximum(np.arange(steps + 1) - 1, 0) % steps_per_day]
+    return shown
+
+
+def _volatility_of(config: Activity, activity: np.ndarray, steps_per_day: int) -> np.ndarray:
+    """What activity multiplies the value's noise by, float64[steps + 1]; the mean of its square is one."""
+    power = float(config.volatility_exponent)
+    if power == 0.0:
+        return np.ones(len(activity))
+    factor = np.array([exp(power * ln(level)) for level in activity])
+    # E[A^2c] of a lognormal of mean one with log variance v is exp((2c - 1) c v)
+    spread = len(config.time_constants_seconds) * float(config.deviation) ** 2
+    square = exp((2.0 * power - 1.0) * power * spread)
+    if config.profile:
+        total = 0.0
+        for level in _of_the_day(config.profile, steps_per_day, steps_per_day)[1:]:
+            total += exp(2.0 * power * ln(float(level)))
+        square *= total / steps_per_day
+    factor /= np.sqrt(square)
+    return factor

@@ -89,13 +89,28 @@ class Oracle(_Table):
 
 
 class Activity(_Table):
-    """Exogenous activity of mean one: the exponential of a sum of Ornstein-Uhlenbeck processes."""
+    """Exogenous activity of mean one: the exponential of a sum of Ornstein-Uhlenbeck processes, times a daily profile.
+
+    One activity that moves volume and volatility alike is the mixture of distributions of Clark (1973, *Econometrica*
+    41:135-155) and Tauchen and Pitts (1983, *Econometrica* 51:485-505).
+    """
 
     deviation: Annotated[Number, Field(ge=0, le=3)] = Field(
         0.3, description="stationary standard deviation of each component's logarithm"
     )
     time_constants_seconds: list[Annotated[Number, Field(gt=0)]] = Field(
         default=[600.0, 6_000.0, 60_000.0], min_length=1, max_length=16, description="one component for each"
+    )
+    profile: list[Annotated[Number, Field(gt=0, le=1000)]] = Field(
+        default=[],
+        max_length=1440,
+        description="relative activity at evenly spaced moments from the start to the end of a trading day, joined by "
+        "straight lines and scaled to mean one; left out: the same at all times",
+    )
+    volatility_exponent: Annotated[Number, Field(ge=0, le=2)] = Field(
+        0.0,
+        description="the random part of the value's increments is multiplied by activity to this power: 0.5 lets its "
+        "variance follow activity, 0 leaves it alone",
     )
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from agents import arbitrageurs, fundamentalists, hedgers, leveraged, liquidators, liquidity, market_makers, noise
+from agents import news_traders as news
+from agents import reference_makers as reference
 from agents import spread_traders as spreads
 from agents import vault as backstop
 from agents.desk import Bid, Desk
@@ -23,11 +25,19 @@ CASES = {
     "fundamentalists": ("fundamentalists", {"count": 60, "period": 3}, fundamentalists.decide, 1),
     "hedgers": ("hedgers", {"count": 60, "period": 3, "child_lots": 9, "mean_lots": 4}, hedgers.decide, 1),
     "market_makers": ("market_makers", {"count": 8, "period": 2}, market_makers.decide, 1),
+    "reference_makers": ("reference_makers", {"count": 8, "period": 2, "follow": 0.3, "lean": 0.01}, reference.decide, 1),
+    "reference_makers-index": (
+        "reference_makers",
+        {"reference": "index", "levels": 5, "more_lots": 0.7, "spread_per_sigma": 0.5},
+        reference.decide,
+        1,
+    ),
     "trend_followers": ("trend_followers", {"count": 300, "period": 4, "attention": 0.4}, leveraged.follow, 1),
     "leverage_targeters": ("leverage_targeters", {"count": 100, "period": 4}, leveraged.rebalance, 1),
     "spread_traders": ("spread_traders", {"count": 60, "period": 3, "other": "C1"}, spreads.decide, 2),
     "spread_traders-reversed": ("spread_traders", {"contract": "C1", "other": "C0", "period": 1}, spreads.decide, 2),
     "value_arbitrageurs": ("value_arbitrageurs", {"count": 20, "period": 2}, arbitrageurs.decide, 1),
+    "news_traders": ("news_traders", {"count": 20, "period": 2, "horizon": 3}, news.decide, 1),
     "liquidators": ("liquidators", {"count": 20, "period": 2}, liquidators.decide, 1),
     "liquidators-costs": (
         "liquidators",
