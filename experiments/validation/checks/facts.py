@@ -123,9 +123,16 @@ def check(context: Context) -> Mapping[str, Measurement]:
     if len(known):
         note = f"median autocorrelation {np.median(known):.3f}"
         found["facts-volatility-memory"] = share(int((known > 0.05).sum()), len(known), note)
-    minute, ten, hour = (column(runs, f"kurtosis_{name}") for name in ("minute", "ten", "hour"))
-    note = f"means {np.nanmean(minute):.1f}, {np.nanmean(ten):.1f} and {np.nanmean(hour):.1f} at 1, 10 and 60 minutes"
-    found["facts-kurtosis"] = Measurement.of(ratio_of_means(hour, minute), len(runs), note)
+    kurtosis = {name: column(runs, f"kurtosis_{name}") for name in ("minute", "ten", "hour")}
+    known = np.isfinite(list(kurtosis.values())).all(axis=0)
+    if known.any():
+        means = [f"{np.mean(values[known]):.1f}" for values in kurtosis.values()]
+        note = f"means {', '.join(means[:2])} and {means[2]} at 1, 10 and 60 minutes"
+        ratio = ratio_of_means(kurtosis["hour"][known], kurtosis["minute"][known])
+        found["facts-kurtosis"] = Measurement.of(ratio, int(known.sum()), note)
+    else:
+        found["facts-kurtosis"] = Measurement.missing("too few hours, or steps that are no part of a minute")
+    found.setdefault("facts-volatility-memory", Measurement.missing("no seed has it"))
     return found
 
 
