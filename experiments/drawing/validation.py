@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,25 +25,32 @@ _MARKERS = {"pass": "o", "miss": "X", "unclear": "D", "error": "X"}
 _ROW, _EXTRA = 0.165, 0.12  # inches: a row, and what each further result adds to it
 
 
-def position(value: float, low: float | None, high: float | None) -> float:
+def position(value: float, low: float | None, high: float | None, unit: float = 1.0) -> float:
     """Where a value stands on the common axis, on which every band begins at 0 or ends at 1.
 
     A band with two edges fills 0 to 1. One with a lower edge begins at 0 and one with an upper edge ends at 1, the size
-    of the edge (1 if it is zero) being the unit. A band that is a single value lies at 0.5.
+    of the edge being the unit. A band that is a single value lies at 0.5.
 
     Args:
         value: in the band's unit.
         low: lower edge, None if there is none.
         high: upper edge.
+        unit: what to measure in where the edge is zero.
     """
     if low is not None and high is not None:
         width = high - low
-        return (value - low) / width if width > 0 else 0.5 + (value - low) / (abs(low) or 1.0)
+        return (value - low) / width if width > 0 else 0.5 + (value - low) / (abs(low) or unit)
     if low is not None:
-        return (value - low) / (abs(low) or 1.0)
+        return (value - low) / (abs(low) or unit)
     if high is not None:
-        return 1.0 + (value - high) / (abs(high) or 1.0)
+        return 1.0 + (value - high) / (abs(high) or unit)
     return 0.5
+
+
+def unit_of(rows: Iterable[Mapping[str, Any]]) -> float:
+    """The largest number of some rows of one band, so that bands with an edge at zero fill the figure."""
+    found = [abs(row[key]) for row in rows for key in ("value", "low", "high") if row[key] is not None]
+    return max(found, default=0.0) or 1.0
 
 
 def accepted(low: float | None, high: float | None) -> tuple[float, float]:
@@ -106,14 +113,20 @@ def _rows(
             row = first[id]
             left, right = accepted(row["band_low"], row["band_high"])
             axes.barh(at, right - left, left=left, height=0.82, color=GRID, zorder=0, linewidth=0)
-            for number, (name, rows) in enumerate(by.items()):
+            unit = unit_of(rows[id] for rows in by.values() if id in rows)
+            for number, rows in enumerate(by.values()):
                 if id in rows:
                     offset = 0.0 if len(by) == 1 else -0.19 + 0.38 * number
-                    _interval(axes, at + offset, rows[id], filled=name == next(iter(by)))
+                    _interval(axes, at + offset, rows[id], unit, filled=number == 0)
             ticks.append(at)
             labels.append(id)
             at += 1
     axes.set_yticks(ticks, labels)
+    for label in axes.get_yticklabels():
+        verdicts = {rows[label.get_text()]["verdict"] for rows in by.values() if label.get_text() in rows}
+        if verdicts & {"miss", "error"}:
+            label.set_color(_COLORS["miss"])
+            label.set_fontweight("bold")
     axes.set_ylim(at - 0.3, -0.7)
     axes.set_xlim(_LEFT, _RIGHT)
     axes.set_xticks([0.0, 1.0], ["lower edge", "upper edge"])
@@ -124,7 +137,7 @@ def _rows(
     axes.grid(visible=False)
 
 
-def _interval(axes: Axes, y: float, row: Mapping[str, Any], *, filled: bool) -> None:
+def _interval(axes: Axes, y: float, row: Mapping[str, Any], unit: float, *, filled: bool) -> None:
     color = _COLORS[row["verdict"]]
     if row["value"] is None:
         axes.annotate(
@@ -132,7 +145,7 @@ def _interval(axes: Axes, y: float, row: Mapping[str, Any], *, filled: bool) -> 
         )
         return
     ends = [row["value"] if row[key] is None else row[key] for key in ("low", "high")]
-    low, value, high = (position(v, row["band_low"], row["band_high"]) for v in (ends[0], row["value"], ends[1]))
+    low, value, high = (position(v, row["band_low"], row["band_high"], unit) for v in (ends[0], row["value"], ends[1]))
     inner = [min(max(end, _LEFT), _RIGHT) for end in (low, high)]
     axes.plot(inner, [y, y], color=color, linewidth=1.5, solid_capstyle="butt", zorder=2)
     for end, edge, marker in ((low, _LEFT, "<"), (high, _RIGHT, ">")):

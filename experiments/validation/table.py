@@ -49,6 +49,8 @@ def measured(row: Row) -> str:
 
 def seeds(row: Row) -> str:
     """How many seeds, and of how many observations where these are not the seeds."""
+    if not row["seeds"]:
+        return "-"
     return f"{row['seeds']}" if row["n"] is None else f"{row['seeds']} ({row['n']:,} obs.)"
 
 

@@ -121,18 +121,32 @@ def check(context: Context) -> Mapping[str, Measurement]:
     memory = column(runs, "memory")
     known = memory[np.isfinite(memory)]
     if len(known):
-        share = mean_interval((known > 0.05).astype(float))
         note = f"median autocorrelation {np.median(known):.3f}"
-        found["facts-volatility-memory"] = Measurement.of(share, len(known), note)
-    minute, ten, hour = (column(runs, f"kurtosis_{name}") for name in ("minute", "ten", "hour"))
-    note = f"means {np.nanmean(minute):.1f}, {np.nanmean(ten):.1f} and {np.nanmean(hour):.1f} at 1, 10 and 60 minutes"
-    found["facts-kurtosis"] = Measurement.of(ratio_of_means(hour, minute), len(runs), note)
+        found["facts-volatility-memory"] = share(int((known > 0.05).sum()), len(known), note)
+    kurtosis = {name: column(runs, f"kurtosis_{name}") for name in ("minute", "ten", "hour")}
+    known = np.isfinite(list(kurtosis.values())).all(axis=0)
+    if known.any():
+        means = [f"{np.mean(values[known]):.1f}" for values in kurtosis.values()]
+        note = f"means {', '.join(means[:2])} and {means[2]} at 1, 10 and 60 minutes"
+        ratio = ratio_of_means(kurtosis["hour"][known], kurtosis["minute"][known])
+        found["facts-kurtosis"] = Measurement.of(ratio, int(known.sum()), note)
+    else:
+        found["facts-kurtosis"] = Measurement.missing("too few hours, or steps that are no part of a minute")
+    found.setdefault("facts-volatility-memory", Measurement.missing("no seed has it"))
     return found
 
 
 def column(runs: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
     """One measure over the seeds, NaN where it is missing."""
     return np.array([number(run[name]) for run in runs], np.float64)
+
+
+def share(count: int, n: int, note: str = "") -> Measurement:
+    """A share of seeds with its Wilson interval."""
+    from scipy.stats import binomtest
+
+    found = binomtest(count, n).proportion_ci(method="wilson")
+    return Measurement(count / n, float(found.low), float(found.high), n, note)
 
 
 def mean(runs: Sequence[Mapping[str, Any]], name: str, note: str = "") -> Measurement:
