@@ -18,8 +18,8 @@ from agents.columns import Population, PopulationParams, ViewAgent, column
 from agents.desk import Desk
 from agents.kernels import news_traders as kernels
 from agents.kernels.rows import DRAW_SETUP, uniforms_of_rows
-from agents.registry import register
-from sim.errors import ConfigError
+from agents.registry import MarketInfo, register
+from sim.clock import IN_STEPS
 from sim.kernels import realmath
 from sim.kernels.state import IOC
 
@@ -32,8 +32,12 @@ class NewsTraderParams(PopulationParams):
 
     count: int = Field(10, ge=1, le=10_000_000, description="number of traders")
     capital_lots: float = Field(20_000.0, gt=0, description="deposit per trader, lots at full value at step 0")
-    period: int = Field(1, ge=1, le=1_000_000, description="steps between a trader's decisions")
-    horizon: int = Field(1, ge=1, le=1_000_000, description="steps over which the value's move is news")
+    period: int = Field(
+        1, ge=1, le=1_000_000, description="steps between a trader's decisions", json_schema_extra=IN_STEPS
+    )
+    horizon: int = Field(
+        1, ge=1, le=1_000_000, description="steps over which the value's move is news", json_schema_extra=IN_STEPS
+    )
     threshold: float = Field(0.0002, ge=0, le=0.5, description="mean distance from fair that is left alone, fraction")
     threshold_spread: float = Field(0.5, ge=0, le=1, description="thresholds lie within +-this share of their mean")
     child_lots: int = Field(50, ge=1, description="largest order, lots")
@@ -83,6 +87,11 @@ class NewsTraders(Population):
     FLOATS = kernels.FLOATS
     decide: ClassVar[Any] = staticmethod(kernels.decide)
 
+    def __init__(self, name: str, params: NewsTraderParams, market: MarketInfo) -> None:
+        """Take checked parameters; the market keeps mids for the horizon."""
+        super().__init__(name, params, market)
+        self.history = params.horizon
+
     def values(self, setup: PopulationSetup) -> Mapping[str, float]:
         """Parameters of the kernel."""
         return {name: getattr(self.params, name) for name in kernels.PARAMS}
@@ -90,9 +99,6 @@ class NewsTraders(Population):
     def fill_columns(self, setup: PopulationSetup) -> None:
         """Draw thresholds."""
         p = self.params
-        kept = setup.state.history.shape[0]
-        if p.horizon >= kept:
-            raise ConfigError.of("horizon", p.horizon, f"below {kept} steps")
         uniforms = uniforms_of_rows(setup.seed, setup.stream + DRAW_SETUP, self.count)
         factor = 1.0 + p.threshold_spread * (2.0 * uniforms[:, 0] - 1.0)
         self.column(setup.state, "threshold")[:] = p.threshold * factor

@@ -22,6 +22,7 @@ from agents.desk import Desk
 from agents.kernels import reference_makers as kernels
 from agents.kernels.rows import DRAW_ROW
 from agents.registry import register
+from sim.clock import IN_STEPS, PER_ROOT_STEP
 from sim.kernels import realmath
 from sim.kernels.state import CANCEL_ALL, CLOSED, M_MAKERS_WITHDRAWN_UNTIL, POST_ONLY, SUBTICKS
 
@@ -34,7 +35,7 @@ class ReferenceMakerParams(PopulationParams):
 
     count: int = Field(1, ge=1, le=10_000_000, description="number of makers")
     capital_lots: float = Field(2000.0, gt=0, description="deposit per maker, lots at full value at step 0")
-    period: int = Field(1, ge=1, le=1_000_000, description="steps between requotes")
+    period: int = Field(1, ge=1, le=1_000_000, description="steps between requotes", json_schema_extra=IN_STEPS)
     reference: Literal["value", "index"] = Field(
         "value", description="the exogenous value, or the index as the oracle has published it"
     )
@@ -46,7 +47,12 @@ class ReferenceMakerParams(PopulationParams):
     first_lots: float = Field(2.0, gt=0, description="lots at the best level")
     more_lots: float = Field(0.0, ge=0, description="lots added from level to level")
     half_spread: float = Field(0.001, ge=0, le=0.2, description="half-spread in a market that does not move, fraction")
-    spread_per_sigma: float = Field(0.0, ge=0, description="half-spread added per standard deviation of a step's move")
+    spread_per_sigma: float = Field(
+        0.0,
+        ge=0,
+        description="half-spread added per standard deviation of a step's move",
+        json_schema_extra=PER_ROOT_STEP,
+    )
     inventory_lots: int = Field(100, ge=1, description="largest position, lots")
     lean: float = Field(0.0, ge=0, le=0.5, description="fall of the quotes when long the largest position, fraction")
 
