@@ -1,4 +1,4 @@
-"""How simulated moments answer to each parameter: paired central differences over seeds, and whether they can be trusted.
+"""How simulated moments answer to each parameter: paired central differences over seeds, and their trustworthiness.
 
 Derivatives are taken in the working coordinate of a parameter (its value, or its logarithm) over a stated share of the
 distance of the bounds, never over tiny steps: a simulated market answers to a tiny change by taking another course, not
@@ -104,7 +104,7 @@ def _told(
     noise = float("nan")
     if len(rows) > 1:
         covariance = np.atleast_2d(np.cov(rows, rowvar=False)) / len(rows)
-        noise = float(np.sqrt(max(np.trace(weight @ covariance), 0.0)))
+        noise = max(float(np.trace(weight @ covariance)), 0.0) ** 0.5
     change = _length(column - half, weight)
     # the half-width difference is twice as noisy and shares nothing but the seeds with the wide one
     steady = bool(change <= _STEADY * length or (noise == noise and change <= 2.0 * np.sqrt(5.0) * noise))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -110,7 +110,7 @@ def identification_texts(result: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def table(title: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     """A table in columns."""
     widths = [max(len(line[i]) for line in (heads, *rows)) for i in range(len(heads))]
     texts = [

@@ -13,6 +13,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,10 +149,8 @@ def search(
 
 
 def _until_spent(work: Callable[[], object]) -> None:
-    try:
+    with suppress(_Spent):
         work()
-    except _Spent:
-        pass
 
 
 def _global(counter: _Counter, dimensions: int, method: str) -> None:

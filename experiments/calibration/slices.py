@@ -54,7 +54,7 @@ def slices(
         return []
     places = [_places(p, best[p.name], float(e), points) for p, e in zip(free, errors, strict=True)]
     evaluator([dict(best) | {p.name: value} for p, row in zip(free, places, strict=True) for value in row])
-    inverse = np.linalg.pinv(omega, hermitian=True)
+    inverse = np.asarray(np.linalg.pinv(omega, hermitian=True), np.float64)
     found = []
     for number, (parameter, row) in enumerate(zip(free, places, strict=True)):
         others = np.delete(matrix, number, axis=1)

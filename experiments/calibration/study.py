@@ -24,7 +24,7 @@ from experiments.calibration.bars import Bars, Floats
 from experiments.calibration.derivatives import STEP, jacobian
 from experiments.calibration.evaluations import Evaluator
 from experiments.calibration.inference import infer
-from experiments.calibration.moments import Moment, check, parse
+from experiments.calibration.moments import Moment, check
 from experiments.calibration.parameters import Free, settle, units_of, values_at
 from experiments.calibration.simulate import PRICES, MarketModel, Sampling, light, simulate, steps_per_bar
 from experiments.calibration.summary import summary
@@ -124,8 +124,11 @@ class Calibration:
     scenario: Scenario | None = None
     sampling: Sampling | None = None
 
-    def prepared(self) -> Calibration:
+    def prepared(self, *, data_known: bool = True) -> Calibration:
         """The same with everything checked, its runs' length set and its parameters tried on the scenario.
+
+        Args:
+            data_known: false where the data are still to be simulated and only their length is known.
 
         Raises:
             ConfigError: something does not fit; nothing was run.
@@ -137,7 +140,8 @@ class Calibration:
         if self.price not in PRICES:
             raise ConfigError.of("--price", self.price, one_of(self.price, PRICES))
         self.method.validate(len(self.free), self.data.count)
-        check(self.data, self.moments)
+        if data_known:
+            check(self.data, self.moments)
         scenario = scenarios.load(self.source, self.assignments)
         contract = self.contract or scenario.contract_names[0]
         if contract not in scenario.contract_names:
@@ -170,7 +174,8 @@ class Calibration:
     @property
     def ready(self) -> tuple[Scenario, Sampling]:
         """Scenario and sampling of a prepared calibration."""
-        assert self.scenario is not None and self.sampling is not None, "prepared() first"
+        if self.scenario is None or self.sampling is None:
+            raise RuntimeError("a calibration is prepared() before it is used")
         return self.scenario, self.sampling
 
     @property
@@ -318,12 +323,16 @@ def calibrate(
     start = _own_values(study)
     problem = Problem(study.free, tuple(m.name for m in study.moments), data, study.tau, study.method, start)
     expected = study.method.budget + len(study.free) * (4 + max(0, study.method.slices - 1))
+
+    def told(done: int) -> None:
+        if on_done is not None:
+            on_done(min(done, expected), expected)
+
     if folder is not None:
         folder.begin()
     try:
         with kept(workers) as engine:
-            evaluator = Evaluator(study.model, simulate, study.seeds, engine, folder,
-                                  None if on_done is None else lambda done: on_done(min(done, expected), expected))  # fmt: skip
+            evaluator = Evaluator(study.model, simulate, study.seeds, engine, folder, told)
             parts = solve(problem, evaluator)
     except BaseException as error:
         if folder is not None:

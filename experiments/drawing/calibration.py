@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _BLUE, _RED = "#004488", "#bb5566"
 _WIDE = 8.0  # largest |t| that is drawn in place; beyond, a point sits on the edge
-_COLUMNS = 3
+_COLUMNS = 3  # panels beside each other, at most
 
 
 def figure(result: Mapping[str, Any], folder: Path) -> FigureFile:
@@ -27,13 +27,14 @@ def figure(result: Mapping[str, Any], folder: Path) -> FigureFile:
 
 def _draw(result: Mapping[str, Any], folder: Path) -> FigureFile:
     moments, cuts = result["moments"], result["slices"]
-    rows = -(-len(cuts) // _COLUMNS)
+    wide = max(1, min(_COLUMNS, len(cuts)))
+    rows = -(-len(cuts) // wide)
     top = 0.75 + 0.24 * len(moments)
     drawn = blank(top + 1.9 * rows + 0.5)
     parts = drawn.subfigures(1 + bool(rows), 1, height_ratios=[top, 1.9 * rows] if rows else [1.0], squeeze=False)
     _moments(parts[0, 0].subplots(), result)
     if rows:
-        panels = parts[1, 0].subplots(rows, _COLUMNS, squeeze=False)
+        panels = parts[1, 0].subplots(rows, wide, squeeze=False)
         for number, axes in enumerate(panels.ravel()):
             if number < len(cuts):
                 _slice(axes, cuts[number], result["parameters"][number], first=number == 0)
@@ -46,9 +47,9 @@ def _draw(result: Mapping[str, Any], folder: Path) -> FigureFile:
         f"{row['name']}: data {row['data']:.4g}, simulated {row['simulated']:.4g}, t {row['t']:+.1f}" for row in moments
     )
     caption = (
-        "Top: simulated less observed moment in standard errors of the difference; the band is 95 %, crosses are single "
-        "seeds, open points beyond the frame sit on its edge. Below: the distance as one parameter moves; others held "
-        "(points) or following to first order (line); dashed: the estimate, shaded: the profile interval."
+        "Top: simulated less observed moment in standard errors of the difference; the band is 95 %, crosses are "
+        "single seeds, open points beyond the frame sit on its edge. Below: the distance as one parameter moves, "
+        "others held (points) or following to first order (line); dashed: the estimate, shaded: the profile interval."
     )
     return finish(drawn, folder, "calibration", _title(result), alt, caption)
 
