@@ -11,7 +11,6 @@ import numpy as np
 from experiments.drawing.canvas import FigureFile, blank, finish, look
 from experiments.drawing.palette import GRID, INK, MUTED, RegimeStyle, regime_styles
 
-
 _DELTA = "\N{GREEK SMALL LETTER DELTA}"
 
 
@@ -27,6 +26,8 @@ def queue_figure(result: Mapping[str, Any], folder: Path) -> FigureFile:
 
 
 def _queues(result: Mapping[str, Any], folder: Path) -> FigureFile:
+    from matplotlib.ticker import MaxNLocator
+
     asked = result["questions"]
     drawn = blank(3.3 if len(asked) > 1 else 3.8)
     panels = drawn.subplots(1, len(asked), squeeze=False)[0]
@@ -48,6 +49,7 @@ def _queues(result: Mapping[str, Any], folder: Path) -> FigureFile:
         panel.set_title(f"P({names[question]})")
         panel.set_xlabel("orders in the ask queue")
         panel.set_ylim(bottom=0.0)
+        panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     panels[0].legend(title="bid queue", frameon=False, fontsize=7.5, title_fontsize=7.5, labelcolor=INK, ncols=2)
     total = result["paths_a_cell"]
     largest = max((entry.get("largest_difference", 0.0) for entry in asked.values()), default=0.0)
@@ -77,6 +79,8 @@ def zero_intelligence_figure(result: Mapping[str, Any], folder: Path) -> FigureF
 
 
 def _scaling(result: Mapping[str, Any], folder: Path) -> FigureFile:
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
     drawn = blank(5.6)
     (spread, scaling), (lags, depth) = drawn.subplots(2, 2)
     rows = sorted(result["rows"], key=lambda row: row["cancel"])
@@ -93,8 +97,8 @@ def _scaling(result: Mapping[str, Any], folder: Path) -> FigureFile:
     fit = result["spread_fit"]
     if fit is not None:
         grid = np.linspace(0.0, 1.05 * delta.max(), 200)
-        spread.plot(grid, fit["a"] + fit["b"] * grid ** fit["c"], color=MUTED, linewidth=1.1, zorder=0,
-                    label=f"{fit['a']:.3f} + {fit['b']:.2f} \N{GREEK SMALL LETTER DELTA}$^{{{fit['c']:.2f}}}$")  # fmt: skip
+        name = f"{fit['a']:.3f} + {fit['b']:.2f} {_DELTA}$^{{{fit['c']:.2f}}}$"
+        spread.plot(grid, fit["a"] + fit["b"] * grid ** fit["c"], color=MUTED, linewidth=1.1, zorder=0, label=name)
         spread.legend(frameon=False, fontsize=8.0, labelcolor=INK)
     spread.set(xlabel="cancellation rate \N{GREEK SMALL LETTER DELTA}", ylabel="mean spread")
     spread.set_ylim(bottom=0.0)
@@ -109,6 +113,10 @@ def _scaling(result: Mapping[str, Any], folder: Path) -> FigureFile:
                          markerfacecolor=INK if filled else "none")  # fmt: skip
     scaling.set(xscale="log", yscale="log", xlabel="cancellation rate \N{GREEK SMALL LETTER DELTA}",
                 ylabel="mean square of moves / time")  # fmt: skip
+    if len(delta) <= 8:
+        scaling.xaxis.set_major_locator(FixedLocator(delta))
+        scaling.xaxis.set_major_formatter(FixedFormatter([f"{value:g}" for value in delta]))
+        scaling.xaxis.set_minor_locator(NullLocator())
     scaling.legend(frameon=False, fontsize=7.5, labelcolor=INK)
     for row in rows:
         style = styles[row["cancel"]]
@@ -129,12 +137,12 @@ def _scaling(result: Mapping[str, Any], folder: Path) -> FigureFile:
         title = "Spread, diffusion and depth of the zero-intelligence book"
     else:
         error = fit["standard_error"]["c"]
-        tail = "" if error is None else f" \N{PLUS-MINUS SIGN} {error:.2f}"
-        title = f"The zero-intelligence spread grows as the cancellation rate to the {fit['c']:.2f}{tail}"
+        tail = "" if error is None else f" \N{PLUS-MINUS SIGN} {error:.3f}"
+        title = f"The zero-intelligence spread grows as {_DELTA} to the {fit['c']:.3f}{tail}"
     alt = "; ".join(f"cancellation rate {row['cancel']:g}: spread {row['spread']['mean']:.3f}" for row in rows)
     o = result["options"]
     caption = (
-        f"Limit orders {o['limit']:g} per price, side and time; market orders {o['market']:g} a side; tick {o['tick']:g}; "
-        f"{len(result['seeds'])} histories a rate."
+        f"Limit orders {o['limit']:g} per price, side and time; market orders {o['market']:g} a side; tick "
+        f"{o['tick']:g}; {len(result['seeds'])} histories a rate."
     )
     return finish(drawn, folder, "zero-intelligence", title, alt, caption)

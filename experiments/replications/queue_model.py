@@ -1,10 +1,10 @@
 """Exact probabilities in the queue model of Cont, Stoikov and Talreja (Operations Research 58(3), 549-563, 2010).
 
-Orders of one lot; limit orders arrive at distance i ticks from the opposite best price at rate lambda(i), each order at
-that distance is cancelled at rate theta(i), market orders of each side arrive at rate mu. Until the mid first moves, the
-two best queues are independent birth-death chains (Proposition 3 of the paper), and with a spread S of more than a tick
-orders that fall inside it, at rate lambda(1) + ... + lambda(S - 1) a side, move the mid as well. Instead of the Laplace
-inversion of the paper the first-passage problem is solved as the linear system that it is.
+Orders of one lot; limit orders arrive at distance i ticks from the opposite best price at rate lambda(i), each order
+at that distance is cancelled at rate theta(i), market orders of each side arrive at rate mu. Until the mid first moves,
+the two best queues are independent birth-death chains (Proposition 3 of the paper), and with a spread S of more than a
+tick orders that fall inside it, at rate lambda(1) + ... + lambda(S - 1) a side, move the mid as well. Instead of the
+Laplace inversion of the paper the first-passage problem is solved as the linear system that it is.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ POWER = (1.92, 0.52)
 
 _SIZES = (32, 64, 128, 256, 512)
 _TOLERANCE = 1e-9
+_ROUNDING = 1e-7
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,9 @@ def _solve(parts: Sequence[Any], killed: float, sources: np.ndarray) -> np.ndarr
         parts: generators, sparse, one a chain.
         killed: rate at which all end with what ``sources`` says.
         sources: float64[..., r]: reward rates of each joint state; r right-hand sides.
+
+    Raises:
+        ConfigError: the chains live too long to be solved in double precision.
     """
     from scipy import sparse
     from scipy.sparse.linalg import splu
@@ -187,8 +191,14 @@ def _solve(parts: Sequence[Any], killed: float, sources: np.ndarray) -> np.ndarr
         right = sparse.identity(int(np.prod(sizes[k + 1 :])))
         total = total + sparse.kron(sparse.kron(left, part), right)
     system = (killed * sparse.identity(total.shape[0]) - total).tocsc()
-    flat = sources.reshape(total.shape[0], -1)
-    return splu(system).solve(flat).reshape(sources.shape)
+    factors = splu(system)
+    # a constant is its own expectation: how far it comes back from one tells what rounding does where queues live so
+    # long that the system is almost singular
+    whole = factors.solve(system @ np.ones(total.shape[0]))
+    lost = float(np.abs(whole - 1.0).max())
+    if not lost <= _ROUNDING:
+        raise _endless(lost)
+    return factors.solve(sources.reshape(total.shape[0], -1)).reshape(sources.shape)
 
 
 def _refined(solve: Callable[[int], tuple[np.ndarray, np.ndarray]], shape: tuple[int, int], tolerance: float) -> Answer:

@@ -11,7 +11,7 @@ import numpy as np
 from experiments import jobs
 from experiments.engines import engine
 from experiments.replications.queue_model import Answer, Rates, bid_filled, mean_time, mid_up, spread_made
-from experiments.store import OutputFolder, code_hash, combined_hash
+from experiments.store import OutputFolder, code_hash, combined_hash, plain
 from experiments.terminal import columns
 from sim.errors import ConfigError, KernelError
 
@@ -163,7 +163,7 @@ def measure(
             "longest_queue": answer.longest,
         }
         if total:
-            share = _gathered(runs, study, lambda run, q=question: run["hits"][q]) / total
+            share = _gathered(study, [(run["bids"], run["hits"][question]) for run in runs]) / total
             entry |= {
                 "simulated": share, "standard_error": np.sqrt(answer.values * (1 - answer.values) / total),
                 "largest_difference": float(np.abs(share - answer.values).max()),
@@ -173,22 +173,19 @@ def measure(
     if mean is not None:
         result["mean_time"] = {"exact": mean.values}
         if total:
-            result["mean_time"]["simulated"] = _gathered(runs, study, lambda run: run["times"]) / total
+            result["mean_time"]["simulated"] = _gathered(study, [(run["bids"], run["times"]) for run in runs]) / total
     result["results_hash"] = combined_hash((f"{run['bids']}/{run['seed']}", run["results_hash"]) for run in runs)
-    from experiments.store import plain
-
     result = plain(result)
     if folder is not None:
         jobs.finish(folder, units, result, result["results_hash"])
     return result
 
 
-def _gathered(
-    runs: Sequence[Mapping[str, Any]], study: QueueModel, part: Callable[[Any], Sequence[float]]
-) -> np.ndarray:
+def _gathered(study: QueueModel, rows: Sequence[tuple[int, Sequence[float]]]) -> np.ndarray:
+    """Sums over seeds: float64[bids, asks]."""
     table = np.zeros((study.bids, study.asks))
-    for run in runs:
-        table[run["bids"] - 1] += part(run)
+    for bids, values in rows:
+        table[bids - 1] += values
     return table
 
 
@@ -198,9 +195,8 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     for entry in result["questions"].values():
         told.append(f"P({entry['means']}); rows: bid queue, columns: ask queue")
         told += [f"  {line}" for line in _table(entry["exact"])]
-        told.append(
-            f"  solved; cutting the queues at {entry['longest_queue']} orders errs by at most {max(entry['error'], 1e-15):.1g}"
-        )
+        bound = max(entry["error"], 1e-15)
+        told.append(f"  solved; cutting the queues at {entry['longest_queue']} orders errs by at most {bound:.1g}")
         if "simulated" in entry:
             told += [f"  {line}" for line in _table(entry["simulated"])]
             worst = max(max(r) for r in entry["standard_error"])

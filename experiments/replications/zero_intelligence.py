@@ -139,7 +139,7 @@ class History:
     Attributes:
         mids: float64[n], the mid every hundredth of an order's life, ticks from where it began.
         spreads: float64[n], the spread then, ticks, NaN with an empty side.
-        profile: float64[n], mean lots a tick and side by distance from the mid in ticks.
+        profile: float64[n], mean lots a tick and side by distance from the mid in ticks, to half the window.
         spread: time-weighted mean spread, ticks.
         spread_sd: its standard deviation over time.
         two_sided: share of time with orders on both sides.
@@ -173,7 +173,8 @@ def history(study: ZeroIntelligence, cancel: float, seed: int) -> History:
     life = 1.0 / cancel
     samples = study.samples(cancel)
     mids, spreads = np.zeros(samples), np.zeros(samples)
-    profile, sums = np.zeros(study.window_ticks(cancel)), np.zeros(5)
+    # the window's far edge falls behind when the price moves away from it: nearer than half of it the depth is right
+    profile, sums = np.zeros(max(1, study.window_ticks(cancel) // 2)), np.zeros(5)
     status, events = kernel.run(
         state, study.limit * study.tick, study.market, cancel, study.window_ticks(cancel), seed, study.burn_in * life,
         _SAMPLE * life, 20, 0, np.zeros(slots, np.int64), np.zeros(slots, np.int64), mids, spreads, profile, sums,
