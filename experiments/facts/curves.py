@@ -99,7 +99,8 @@ def _volume(put: Any, tape: Tape, seconds: float) -> None:
     k = tape.steps_of(seconds)
     if tape.volume is None or k is None:
         return
-    moved, traded = est.moves_and_volumes(tape.mid, tape.volume, k, session=tape.session)
+    volume = cat.trendless(tape.volume) if seconds >= DAY else tape.volume
+    moved, traded = est.moves_and_volumes(tape.mid, volume, k, session=tape.session)
     known = np.isfinite(moved) & np.isfinite(traded)
     moved, traded = moved[known], traded[known]
     if len(moved) < est.LEAST_RETURNS or not moved.mean() > 0:

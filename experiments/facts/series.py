@@ -99,3 +99,13 @@ def seconds_text(seconds: float) -> str:
             count = seconds / length
             return f"{count:g} {unit}{'' if count == 1 else 's'}"
     return f"{seconds:g} seconds"
+
+
+def horizon_text(seconds: float) -> str:
+    """A horizon as an adjective.
+
+    Examples:
+        >>> horizon_text(60.0), horizon_text(600.0), horizon_text(86_400.0)
+        ('1-minute', '10-minute', 'daily')
+    """
+    return "daily" if seconds == 86_400.0 else seconds_text(seconds).rstrip("s").replace(" ", "-")
