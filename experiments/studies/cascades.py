@@ -156,6 +156,7 @@ def cascade(task: CascadeTask) -> jobs.UnitResult:
         before = arm.state.quotes["liquidated"].sum()
         run.advance(arm, last, last, check=task.check)
         record[f"fall_{name}"] = fall(arm, step)
+        record[f"fall_mid_{name}"] = fall(arm, step, "mid")
         if liquidations:
             lots = float(arm.state.quotes["liquidated"].sum() - before)
             record["liquidated_share"] = lots / at_shock.leveraged if at_shock.leveraged else 0.0
@@ -168,12 +169,18 @@ def cascade(task: CascadeTask) -> jobs.UnitResult:
     return jobs.UnitResult([record])
 
 
-def fall(market: Market, step: int) -> float:
-    """Largest fall of a mark after a step, as a share of the mark at that step; the deepest over contracts."""
+def fall(market: Market, step: int, price: str = "mark") -> float:
+    """Largest fall of a mark after a step, as a share of the mark at that step; the deepest over contracts.
+
+    Args:
+        market: at the end of the window.
+        step: from which on.
+        price: ``"mark"`` or ``"mid"``, which differ under a mark that is slower than the mid.
+    """
     table = market.steps_table()
     falls = []
     for _, rows in table.groupby("contract", sort=False):
-        steps, mark = rows["step"].to_numpy(), rows["mark"].to_numpy()
+        steps, mark = rows["step"].to_numpy(), rows[price].to_numpy()
         first = max(0, int(np.searchsorted(steps, step, side="right")) - 1)
         falls.append(1.0 - float(mark[first:].min()) / float(mark[first]))
     return max(falls)
@@ -235,6 +242,7 @@ def _summary(target: float, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]
         "fall_on": mean_interval(on),
         "fall_off": mean_interval(off),
         "multiplier": ratio_of_means(on, off),
+        "multiplier_mid": ratio_of_means(_values(runs, "fall_mid_on"), _values(runs, "fall_mid_off")),
         "liquidated_share": mean_interval(share),
         "cascade_probability": mean_interval((share > _LARGE).astype(float)),
         "variance_reduction": float(np.var(on, ddof=1) + np.var(off, ddof=1)) / spread if spread > 0 else None,

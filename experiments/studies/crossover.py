@@ -5,7 +5,8 @@ rise becomes ever steeper with size, and at the critical point single runs are l
 At a crossover the rise keeps its width. Both ways to enlarge a market are measured (:mod:`experiments.studies.sizes`).
 
 One market per size and seed runs to just before open interest is seeded; it is forked there into all values of R0, so
-that these share their history. Intervals resample seeds.
+that these share their history. R0 is taken as open interest is seeded, and what is liquidated is counted from there on:
+where R0 is large a cascade need not wait for the sale, and after one R0 is small. Intervals resample seeds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ from experiments.studies.cascades import at_target
 from experiments.studies.crossover_fits import bimodality, crossover, decay_with_size, interval, logistic_fit
 from experiments.studies.setups import sale, seeding
 from experiments.studies.sizes import FINER, WAYS, WHOLE, enlarged
+
+if TYPE_CHECKING:
+    from sim.market import Market
 
 GRID = (0.4, 0.7, 1.0, 1.3, 1.6, 2.0, 2.5)
 FACTORS = (1, 4, 16)
@@ -128,18 +132,19 @@ def liquidated_shares(task: SizeTask) -> jobs.UnitResult:
     records = []
     for target in task.targets:
         arm = base.fork(events=build.scripted_events(at_target(scenario, target)))
-        run.advance(arm, shock, last)
-        depth = np.asarray(arm.view.depth_bid, np.float64)
-        ratio = np.divide(liquidatable_lots(arm), depth, out=np.full(len(depth), np.nan), where=depth > 0)
+        run.advance(arm, seeded, last)
+        at_seeding = r0(arm)
         leveraged = leveraged_lots(arm)
         before = int(arm.state.quotes["liquidated"].sum())
+        run.advance(arm, shock, last)
+        at_shock = r0(arm)
         run.advance(arm, last, last)
         lots = int(arm.state.quotes["liquidated"].sum()) - before
         records.append(
             {
                 "way": task.way, "factor": task.factor, "target": target, "seed": task.seed,
-                "r0": float(np.nanmax(ratio)) if np.isfinite(ratio).any() else float("nan"),
-                "leveraged": leveraged, "share": lots / leveraged if leveraged else 0.0,
+                "r0": at_seeding, "r0_shock": at_shock, "leveraged": leveraged,
+                "share": min(lots / leveraged, 1.0) if leveraged else 0.0,
                 "regime": scenario.margin.regime, "arm": f"{task.way} {task.factor} r0 {target:g}",
                 "results_hash": arm.results_hash(),
             }
@@ -148,6 +153,13 @@ def liquidated_shares(task: SizeTask) -> jobs.UnitResult:
     base.close()
     records[0]["wall_seconds"] = time.perf_counter() - began
     return jobs.UnitResult(records)
+
+
+def r0(market: Market) -> float:
+    """Long lots that a fall of 5 % makes liquidatable over bid lots within 5 %, largest over contracts; NaN: no bid."""
+    depth = np.asarray(market.view.depth_bid, np.float64)
+    known = depth > 0
+    return float(np.max(liquidatable_lots(market)[known] / depth[known])) if known.any() else float("nan")
 
 
 def measure(
@@ -186,6 +198,7 @@ class _Size:
     factor: int
     targets: Floats
     r0: Floats
+    r0_shock: Floats
     share: Floats
 
 
@@ -243,14 +256,16 @@ def _sizes(runs: Sequence[Mapping[str, Any]]) -> list[_Size]:
             rows = [[by[seed, target][name] for target in targets] for seed in seeds]
             return np.array(rows, np.float64)
 
-        found.append(_Size(way, factor, np.array(targets), table("r0"), table("share")))
+        found.append(_Size(way, factor, np.array(targets), table("r0"), table("r0_shock"), table("share")))
     return found
 
 
 def _measures(size: _Size, rows: NDArray[np.int64] | None) -> dict[str, float]:
     """Position and width of the rise of probability and of mean share, and what shares look like at its middle."""
     r0, share = (size.r0, size.share) if rows is None else (size.r0[rows], size.share[rows])
-    x, n = np.log(np.nanmedian(r0, axis=0)), np.full(share.shape[1], float(len(share)))
+    median = np.nanmedian(r0, axis=0)
+    x = np.log(np.where(median > 0, median, np.nan))
+    n = np.full(share.shape[1], float(len(share)))
     probability = (share > LARGE).mean(axis=0)
     position, width = crossover(*logistic_fit(x, probability, n))
     share_position, share_width = crossover(*logistic_fit(x, share.mean(axis=0), n))
@@ -267,6 +282,7 @@ def _curve(size: _Size) -> list[dict[str, float]]:
         {
             "target": float(target),
             "r0": float(np.nanmedian(size.r0[:, i])),
+            "r0_shock": float(np.nanmedian(size.r0_shock[:, i])),
             "probability": float((size.share[:, i] > LARGE).mean()),
             "share": float(size.share[:, i].mean()),
             "share_sd": float(size.share[:, i].std(ddof=1)) if len(size.share) > 1 else float("nan"),

@@ -55,9 +55,7 @@ def with_events(
         steps: length of a run.
     """
     timed = sorted(events, key=lambda pair: pair[1])
-    placed = [
-        found.model_copy(update={"at_step": step, "at_day": None, "at_date": None}) for found, step in timed
-    ]
+    placed = [found.model_copy(update={"at_step": step, "at_day": None, "at_date": None}) for found, step in timed]
     return replace(
         scenario,
         events=tuple(placed),

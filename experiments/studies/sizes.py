@@ -60,11 +60,7 @@ def enlarged(scenario: Scenario, factor: int, way: str) -> Scenario:
     events: list[EventBase] = []
     for event in scenario.events:
         more: dict[str, object] = {}
-        if way == WHOLE and isinstance(event, Metaorder):
-            more = {"lots": event.lots * factor}
-        elif way == WHOLE and isinstance(event, SeedOpenInterest) and event.lots is not None:
+        if way == WHOLE and isinstance(event, Metaorder | SeedOpenInterest) and event.lots is not None:
             more = {"lots": event.lots * factor}
         events.append(event.model_copy(update=more))
     return replace(scenario, populations=tuple(specs), events=tuple(events))
-
-

@@ -18,7 +18,7 @@ from typing import Any
 
 from experiments.store import installation
 from experiments.validation.bands import ERROR, MISS, PASS, UNCLEAR, VERDICTS
-from experiments.validation.table import Row, counted, measured, rule_in_words, seeds
+from experiments.validation.table import Row, asked, counted, measured, rule_in_words, seeds
 from sim.errors import ConfigError, MarginLabError
 
 TUNING, FRESH = "tuning", "fresh"
@@ -124,7 +124,7 @@ def _said(rows: Sequence[Mapping[str, Any]], results: Mapping[str, Any], verdict
         also = f" It passes on {_named(held[0])}." if held else ""
         note = hit[0][1]["note"]
         remark = f" {note[:1].upper()}{note[1:].rstrip('.')}." if note and hit[0][1]["verdict"] != ERROR else ""
-        lines.append(f"- `{row['id']}`: {row['question']} {shown}; band: {row['statement']}.{also}{remark}")
+        lines.append(f"- `{row['id']}`: {asked(row['question'])} {shown}; band: {row['statement']}.{also}{remark}")
     return "\n".join(lines)
 
 
@@ -144,8 +144,8 @@ def _table(rows: Sequence[Mapping[str, Any]], results: Mapping[str, Any]) -> str
         for name in results:
             of = row["by"].get(name)
             cells += ["", "", ""] if of is None else [measured(of), seeds(of), _WORDS[of["verdict"]]]
-        control = "negative control: " if row["control"] else ""
-        shown = [f"`{row['id']}`", f"{control}{row['question']}", row["statement"], *cells]
+        control = "Negative control: " if row["control"] else ""
+        shown = [f"`{row['id']}`", f"{control}{asked(row['question'])}", row["statement"], *cells]
         lines.append("| " + " | ".join(_cell(text) for text in shown) + " |")
     notes = [
         f"- `{row['id']}`: {note}."

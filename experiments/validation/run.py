@@ -19,7 +19,7 @@ from experiments.validation.checks import Registered
 from sim.errors import ConfigError, MarginLabError
 from sim.problems import one_of
 
-DEFAULT_MARKETS = {CALM: "calm", SHOCK: "shock"}
+DEFAULT_MARKETS = {CALM: "perpetual", SHOCK: "perpetual-shock"}
 _DIGITS = 10  # of a measurement that enter the results hash
 
 

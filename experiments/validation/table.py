@@ -47,6 +47,12 @@ def measured(row: Row) -> str:
     return f"{text} [{figures(low)}, {figures(high)}]"
 
 
+def asked(question: str) -> str:
+    """A band's question as a sentence."""
+    text = question.strip()
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('?') else '?'}"
+
+
 def seeds(row: Row) -> str:
     """How many seeds, and of how many observations where these are not the seeds."""
     if not row["seeds"]:
@@ -105,7 +111,7 @@ def _not_met(rows: Sequence[Row]) -> list[str]:
     said = []
     for row in rows:
         if row["verdict"] == MISS:
-            said.append(f"MISS   {row['id']}: {row['question']} {measured(row)}; band: {row['statement']}")
+            said.append(f"MISS   {row['id']}: {asked(row['question'])} {measured(row)}; band: {row['statement']}")
         elif row["verdict"] == ERROR:
             said.append(f"ERROR  {row['id']}: {row['note']}")
     return [*said, ""] if said else []
@@ -125,5 +131,5 @@ def listing(bands: Sequence[Band], quick: bool) -> list[str]:
         if band.group != group:
             group = band.group
             found += [*([""] if found else []), group]
-        found.append(f"  {band.id:<{width}}  {band.question} {band.statement} ({band.seeds(quick)} seeds)")
+        found.append(f"  {band.id:<{width}}  {asked(band.question)} {band.statement} ({band.seeds(quick)} seeds)")
     return found

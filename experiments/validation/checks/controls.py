@@ -2,7 +2,7 @@
 
 A fact that shows whatever the market is made of says nothing about it. Here a part that a fact is put down to is taken
 out, and the fact has to go: concave impact with a crowd of market makers who refill at once, or with latent orders that
-are gone too soon; the long memory of order signs with parent orders that are not split.
+are gone too soon; the long memory of order signs where nobody splits an order.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ MAKERS = 4
 """Times as many market makers."""
 LIFETIME = 200.0
 """Minutes that a latent order lives, in the mean."""
+_WHOLE = 1_000_000  # lots: no order is larger
 _TABLE = "design study of this simulator"
 _THEORY = "Lillo, Mike and Farmer (2005), Phys. Rev. E 71, 066122: memory comes from splitting"
 
@@ -46,7 +47,7 @@ BANDS = (
         0.75, math.inf, _TABLE, quick_seeds=8, full_seeds=40,
     ),
     _band(
-        "control-unsplit", "Autocorrelation of order signs at lags of 500 to 2,000 orders, parent orders unsplit?",
+        "control-unsplit", "Autocorrelation of order signs at lags of 500 to 2,000 orders, no order being split?",
         "0: no long memory", 0.0, 0.0, _THEORY, quick_seeds=16, full_seeds=64, rule=CONSISTENT,
     ),
 )  # fmt: skip
@@ -79,8 +80,12 @@ def short_lives(scenario: Scenario) -> Scenario:
 
 
 def unsplit(scenario: Scenario) -> Scenario:
-    """The market in which every parent order of a noise taker is one order."""
-    return changed(scenario, "noise", "parent_longest", lambda longest: 1)
+    """The market in which nobody splits: a noise taker's parent is one order, and so is what anybody else wants."""
+    spoilt = changed(scenario, "noise", "parent_longest", lambda longest: 1)
+    for kind in dict.fromkeys(spec.kind for spec in scenario.populations):
+        if "child_lots" in agents.parameters(kind).model_fields:
+            spoilt = changed(spoilt, kind, "child_lots", lambda lots: _WHOLE)
+    return spoilt
 
 
 def changed(scenario: Scenario, kind: str, key: str, change: Callable[[Any], Any]) -> Scenario:

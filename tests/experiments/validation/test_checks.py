@@ -19,7 +19,7 @@ def test_bands_are_unique_and_say_what_they_ask() -> None:
     bands = [band for check in checks.registered() for band in check.bands]
     assert len({band.id for band in bands}) == len(bands)
     for band in bands:
-        assert band.question.endswith("?"), band.id
+        assert band.question, band.id
         assert band.statement, band.id
         assert band.source, band.id
         assert math.isfinite(band.low) or math.isfinite(band.high), band.id
@@ -87,7 +87,9 @@ def test_controls_spoil_what_they_say() -> None:
 
     assert params(controls.more_makers(calm), "makers")["count"] == 4
     assert params(controls.short_lives(calm), "latent")["lifetime"] == 200.0
-    assert params(controls.unsplit(calm), "noise")["parent_longest"] == 1
+    whole = controls.unsplit(calm)
+    assert params(whole, "noise")["parent_longest"] == 1
+    assert {params(whole, name)["child_lots"] for name in ("fundamentalists", "hedgers")} == {1_000_000}
     fine = load("calm", ["market.dt_seconds=20"])
     assert params(controls.short_lives(fine), "latent")["lifetime"] == 600.0
     assert params(controls.more_makers(controls.more_makers(calm)), "makers")["count"] == 16

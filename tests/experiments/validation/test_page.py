@@ -74,7 +74,7 @@ def test_the_page_shows_misses_of_either_run_before_all_else(results: dict[str, 
     assert order == ["none", "outside", "astride", "inside", "slow"]
     row = next(line for line in table.splitlines() if line.startswith("| `outside`"))
     assert row.count("**MISS**") == 2
-    assert "negative control: " in rest
+    assert "Negative control: " in rest
 
 
 def test_a_row_is_as_bad_as_its_worse_run(results: dict[str, dict[str, Any]]) -> None:
