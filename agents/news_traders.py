@@ -1,9 +1,9 @@
 """News traders: fast capital that takes the quotes which a move of the value has left behind.
 
-They compare the market not with the level of value but with its *change*: fair is the mid some steps ago, moved by what
-the value has moved since. So they make prices follow news within minutes, as snipers of stale quotes do (Budish, Cramton
-& Shim 2015, Quarterly Journal of Economics 130:1547-1621), and leave alone what order flow has done to the level. Value
-arbitrageurs, who trade against the level, make prices follow too, but undo the impact of every large order.
+They compare the market not with the level of value but with its *change*: fair is the mid some steps ago, moved by
+what the value has moved since. So they make prices follow news within minutes, as snipers of stale quotes do (Budish,
+Cramton & Shim 2015, Quarterly Journal of Economics 130:1547-1621), and leave alone what order flow has done to the
+level. Value arbitrageurs, who trade against the level, make prices follow too, but undo the impact of large orders.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """Makers who look outside: their quotes stand around a reference price, not around the mid of the book they quote in.
 
 The reference is the exogenous value (makers who watch the market where the price is made) or the index that the oracle
-published (a pool whose contract knows nothing else, and is late by what the oracle is late). The centre of the quotes is
-reference x (1 + premium) x (1 - lean x inventory / inventory_lots). With ``follow = 0`` there is no premium: the price is
-a straight line in the pool's own inventory, as that of venues that fill at oracle price x (1 + skew / skew scale)
-(Synthetix, SIP-279). With ``follow = 1`` the quotes stand where the market stood last, moved by what the reference has
-moved since: a maker who answers news at once and order flow too. In between, the premium is an exponential average of
-what the mid stood above the reference.
+published (a pool that knows nothing else, and is late by what the oracle is late). The centre of the quotes is
+
+    reference x exp(premium) x (1 - lean x inventory / inventory_lots).
+
+With ``follow = 0`` there is no premium: the price is a straight line in the pool's own inventory, as that of venues
+that fill at oracle price x (1 + skew / skew scale) (Synthetix, SIP-279). With ``follow = 1`` the quotes stand where the
+market stood last, moved by what the reference has moved since: makers who answer news at once, and order flow too. In
+between, the premium is an exponential average of what the mid stood above the reference.
 """
 
 from __future__ import annotations

@@ -25,7 +25,12 @@ CASES = {
     "fundamentalists": ("fundamentalists", {"count": 60, "period": 3}, fundamentalists.decide, 1),
     "hedgers": ("hedgers", {"count": 60, "period": 3, "child_lots": 9, "mean_lots": 4}, hedgers.decide, 1),
     "market_makers": ("market_makers", {"count": 8, "period": 2}, market_makers.decide, 1),
-    "reference_makers": ("reference_makers", {"count": 8, "period": 2, "follow": 0.3, "lean": 0.01}, reference.decide, 1),
+    "reference_makers": (
+        "reference_makers",
+        {"count": 8, "period": 2, "follow": 0.3, "lean": 0.01},
+        reference.decide,
+        1,
+    ),
     "reference_makers-index": (
         "reference_makers",
         {"reference": "index", "levels": 5, "more_lots": 0.7, "spread_per_sigma": 0.5},
