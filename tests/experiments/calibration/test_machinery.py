@@ -26,7 +26,7 @@ from tests.experiments.calibration import toy
 FREE = (Free(("scale",), 0.002, 0.1, log=True), Free(("ma",), -0.8, 0.8))
 TRUTH = {"scale": 0.01, "ma": 0.3}
 SEEDS = range(10)
-QUICK = Method(replications=100, budget=90, slices=5, block=3)
+QUICK = Method(replications=100, budget=60, slices=5, block=3)
 
 
 def _problem(seed: int, method: Method = QUICK) -> Problem:
@@ -38,7 +38,7 @@ def _problem(seed: int, method: Method = QUICK) -> Problem:
 
 def test_bootstrap_finds_the_error_of_independent_returns() -> None:
     bars = toy.series({"scale": 0.01, "ma": 0.0}, 5, 4000)
-    found = weights.of_data(bars, parse("sd,acf:1"), replications=400)
+    found = weights.of_data(bars, parse("sd,acf:1"), replications=300)
     assert found.block <= 8
     # sd of a normal: sigma / sqrt(2 n); first autocorrelation of white noise: 1 / sqrt(n)
     assert found.deviation[0] == pytest.approx(100.0 / np.sqrt(8000), rel=0.2)
@@ -110,10 +110,10 @@ def test_sandwich_and_j_of_a_linear_model_are_the_textbook_ones() -> None:
     free = (Free(("a",), -10.0, 10.0), Free(("b",), -10.0, 10.0))
     inverse = np.linalg.inv(omega)
     known = np.linalg.inv(matrix.T @ inverse @ matrix)
-    draws = rng.multivariate_normal(np.zeros(5), omega, 4000)
+    draws = rng.multivariate_normal(np.zeros(5), omega, 250)
     j, diagonal = [], []
     rough = np.diag(1.0 / np.diag(omega))
-    for draw in draws[:400]:
+    for draw in draws:
         gap = draw - matrix @ known @ matrix.T @ inverse @ draw  # residual at the estimate
         found = infer(free, gap, matrix, omega, inverse)
         assert found.covariance == pytest.approx(known)
@@ -173,16 +173,16 @@ def test_derivatives_of_whole_numbers_move_by_one() -> None:
 
 
 def test_recovery_of_the_toy() -> None:
-    """Twelve series share their simulated points; estimates lie around the truth and intervals hold it."""
+    """Eight series share their simulated points; estimates lie around the truth and intervals hold it."""
     evaluator = Evaluator(toy.Toy(), toy.simulate, SEEDS, InProcess())
     fits = []
-    for seed in range(1000, 1012):
+    for seed in range(1000, 1008):
         problem = _problem(seed)
         fits.append(fit(problem, solve(problem, evaluator)))
     found = judged(FREE, TRUTH, fits)
     for row in found["parameters"]:
         assert abs(row["bias"]["mean"]) < 0.12 * abs(row["truth"])
-        assert row["coverage"]["share"] >= 0.75
+        assert row["coverage"]["share"] >= 0.6
         assert row["error"] == pytest.approx(row["deviation"], rel=0.7)
     for parameter in fits[0]["parameters"]:
         assert parameter["profile"]["low"] < parameter["estimate"] < parameter["profile"]["high"]
