@@ -57,8 +57,8 @@ def _check_length(series: Series, seconds: float) -> None:
     divides = 0 < seconds < _DAY and abs(_DAY / seconds - round(_DAY / seconds)) < 1e-9
     if not (whole_days or divides):
         raise ConfigError.of("bar_seconds", seconds, "a length that divides a day (1, 10, 60, 300, ...), or whole days")
-    if series.trades is None and series.quotes is None:
-        own = series.bar_seconds or _DAY
+    own = series.bar_seconds
+    if series.trades is None and series.quotes is None and own is not None:
         calendar = own >= _DAY and seconds >= _DAY  # daily files have weekends and holidays
         if seconds < own or (not calendar and abs(seconds / own - round(seconds / own)) > 1e-9):
             raise ConfigError.of(
@@ -114,7 +114,12 @@ def _from_bars(series: Series, step: int) -> pd.DataFrame:
     frame = series.bars
     if frame is None:
         raise ConfigError.of("file", series.source, "a file with bars, trades or quotes")
-    groups = frame.groupby(_slots(frame["time"], step))
+    slots = _slots(frame["time"], step)
+    if step == round((series.bar_seconds or 0) * _NANOSECONDS):
+        late = frame["time"].to_numpy() - slots
+        if step >= _DAY * _NANOSECONDS or (late == late[0]).all():
+            slots = frame["time"].to_numpy()  # the file's own bars, whatever moment of theirs it names
+    groups = frame.groupby(slots)
     made = groups.agg(open=("open", "first"), high=("high", "max"), low=("low", "min"), close=("close", "last"))
     made["volume"] = groups["volume"].sum(min_count=1)
     made["buy_volume"] = groups["buy_volume"].sum(min_count=1) if "buy_volume" in frame else np.nan
@@ -165,7 +170,7 @@ def to_tape(series: Series, bar_seconds: float, signs: str = "auto") -> Tape:
     """The series as a tape, one step a bar.
 
     ``mid`` is the middle of the last quote of a bar, or where there are no quotes its last price. Orders of takers are
-    in time order, their lots in the file's unit of size.
+    in time order, their lots in the file's unit of size. A night begins a new session.
 
     Args:
         series: from `experiments.data.load`.
@@ -175,7 +180,7 @@ def to_tape(series: Series, bar_seconds: float, signs: str = "auto") -> Tape:
     Raises:
         ConfigError: as `bars`.
     """
-    from experiments.facts.tape import Tape
+    from experiments.facts.tape import LONGEST_FILL, Tape
 
     table = bars(series, bar_seconds, signs)
     optional: dict[str, Any] = {}
@@ -191,6 +196,10 @@ def to_tape(series: Series, bar_seconds: float, signs: str = "auto") -> Tape:
         orders, _ = taker_orders(series, signs)
         optional["order_signs"] = orders["sign"].to_numpy(np.int8)
         optional["order_lots"] = orders["size"].to_numpy(float)
+    if bar_seconds < _DAY:
+        gaps = table["time"].diff().dt.total_seconds().to_numpy()
+        optional["session"] = np.cumsum(gaps > max(LONGEST_FILL, bar_seconds))
+    optional["price"] = "mid" if "bid" in table else "last" if series.trades is not None else "close"
     return Tape(
         name=series.instrument, dt_seconds=float(bar_seconds), steps_per_day=steps_per_day(table, bar_seconds), mid=mid,
         **optional,

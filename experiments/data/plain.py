@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MISSING = ("", ".", "NA", "N/A", "NaN", "nan", "null", "None", "-", "#N/A")
+_DAY = 86_400.0
+_USUAL, _REGULAR = 0.5, 0.9  # least shares of steps that are one bar, and a whole number of bars
 _NAMES: dict[str, tuple[str, ...]] = {  # as `plain_name` writes them, most telling first
     "time": (
         "datetime", "timestamp", "time", "date", "datetimeutc", "timeutc", "opentime", "observationdate", "ts", "day",
@@ -238,9 +240,28 @@ def _bars(frame: pd.DataFrame, roles: dict[str, str], time: np.ndarray, path: Pa
         raise ConfigError.of(
             f"column {roles['time']}", str(made["time"].iloc[int(np.argmax(same))]), "each time once", file=str(path)
         )
-    steps = np.diff(made["time"].to_numpy()).astype(float) / 1e9
-    seconds = float(np.median(steps)) if len(steps) else 86_400.0
+    seconds = _length(made["time"].to_numpy())
+    if seconds is None:
+        notes.append("times lie irregularly: prices are taken as observations, not as bars")
     return Series(_instrument(path), str(path), "plain-bars", bars=made, bar_seconds=seconds, notes=tuple(notes))
+
+
+def _length(times: np.ndarray) -> float | None:
+    """Seconds of a bar: the commonest step between times, if most are it and nearly all multiples of it; else None.
+
+    From a day up calendars count (weekends, holidays, months): the commonest step in whole days.
+    """
+    steps = np.diff(times).astype(float) / 1e9
+    if not len(steps):
+        return _DAY
+    lengths, counts = np.unique(steps, return_counts=True)
+    common = float(lengths[np.argmax(counts)])
+    if common >= _DAY:
+        return round(common / _DAY) * _DAY
+    regular = np.abs(steps / common - np.round(steps / common)) < 1e-6
+    divides = abs(_DAY / common - round(_DAY / common)) < 1e-6
+    usual = counts.max() >= _USUAL * len(steps) and regular.mean() >= _REGULAR
+    return common if divides and usual else None
 
 
 def _trades(frame: pd.DataFrame, roles: dict[str, str], time: np.ndarray, path: Path, notes: list[str]) -> Series:

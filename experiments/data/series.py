@@ -31,7 +31,7 @@ class Series:
         book: further levels on the rows of ``quotes``: ``bid_1``, ``bid_size_1``, ``ask_1``, ``ask_size_1``, ``bid_2``,
             ..., or None.
         messages: LOBSTER's order messages: ``time``, ``type``, ``order``, ``size``, ``price``, ``direction``, or None.
-        bar_seconds: length of the bars; None where there are none.
+        bar_seconds: length of the bars; None where there are none, or where prices lie irregularly in time.
         notes: what a reader of results should know about the reading, a sentence each.
     """
 

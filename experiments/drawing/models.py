@@ -114,7 +114,7 @@ def _scaling(result: Mapping[str, Any], folder: Path) -> FigureFile:
     scaling.set(xscale="log", yscale="log", xlabel="cancellation rate \N{GREEK SMALL LETTER DELTA}",
                 ylabel="mean square of moves / time")  # fmt: skip
     if len(delta) <= 8:
-        scaling.xaxis.set_major_locator(FixedLocator(delta))
+        scaling.xaxis.set_major_locator(FixedLocator(delta.tolist()))
         scaling.xaxis.set_major_formatter(FixedFormatter([f"{value:g}" for value in delta]))
         scaling.xaxis.set_minor_locator(NullLocator())
     scaling.legend(frameon=False, fontsize=7.5, labelcolor=INK)

@@ -59,6 +59,8 @@ def test_bars_fill_gaps_within_a_day_and_not_the_night():
     assert table["open"].tolist() == [10, 11, 11, 12, 13]
     assert table["volume"].tolist() == [3, 0, 0, 3, 4] and table["buy_volume"].tolist() == [1, 0, 0, 3, 0]
     assert table["trades"].tolist() == [2, 0, 0, 1, 1]
+    both = pd.concat([first, second], ignore_index=True)
+    assert to_tape(Series("x", "f", "t", trades=both), 60).session.tolist() == [0, 0, 0, 0, 1]
 
 
 def test_bars_of_bars():
@@ -76,7 +78,6 @@ def test_bars_of_bars():
 
 
 def test_tape_from_quotes_and_trades():
-    pytest.importorskip("experiments.facts.tape")
     quotes = pd.DataFrame(
         {"time": times(0, 59, 60, 150), "bid": [9.0, 9, 10, 10], "bid_size": [1.0, 2, 3, 4], "ask": [11.0, 13, 12, 14],
          "ask_size": 5.0}
@@ -91,8 +92,7 @@ def test_tape_from_quotes_and_trades():
 
 
 def test_tape_of_daily_closes():
-    pytest.importorskip("experiments.facts.tape")
     days = pd.DataFrame({"time": pd.to_datetime(["2020-01-03", "2020-01-06"]), "close": [1.0, 2.0], "volume": np.nan})
-    days[["open", "high", "low"]] = days[["close"]].to_numpy()
+    days = days.assign(open=days["close"], high=days["close"], low=days["close"])
     tape = to_tape(Series("x", "f", "plain-bars", bars=days, bar_seconds=86_400.0), 86_400)
     assert tape.steps_per_day == 1 and tape.mid.tolist() == [1, 2] and tape.volume is None and tape.bid is None

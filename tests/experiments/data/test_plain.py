@@ -96,7 +96,21 @@ def test_parquet(tmp_path, indexed):
     path = tmp_path / "x.parquet"
     (frame.set_index("date") if indexed else frame).to_parquet(path)
     series = load(path)
-    assert series.bars["close"].tolist() == [1, 2, 4] and series.bar_seconds == 90  # the median of 60 and 120
+    assert series.bars["close"].tolist() == [1, 2, 4] and series.bar_seconds == 60
     frame.assign(close=[1.0, -1, 1, 1]).to_parquet(path)
     with pytest.raises(ConfigError, match="row 2, column close"):
         load(path)
+
+
+def test_irregular_prices_are_observations_and_months_stay_months(tmp_path):
+    ticks = load(written(tmp_path, "time,price\n" + "".join(f"{1577957400 + t},{5 + t}\n" for t in (0, 1, 7, 61, 130))))
+    assert ticks.bar_seconds is None and "irregularly" in ticks.notes[0]
+    assert bars(ticks, 60)["close"].tolist() == [12, 66, 135]
+    months = load(written(tmp_path, "date,close\n" + "".join(f"2020-{m:02d}-01,{m}\n" for m in range(1, 13))))
+    assert months.bar_seconds == 31 * 86_400
+    assert bars(months, months.bar_seconds)["close"].tolist() == list(range(1, 13))
+
+
+def test_bars_named_by_their_end_stay_as_they_are(tmp_path):
+    late = load(written(tmp_path, "time,close\n" + "".join(f"2020-01-02 09:{m:02d}:59,{m + 1}\n" for m in (0, 1, 3))))
+    assert bars(late, 60)["close"].tolist() == [1, 2, 2, 4]
