@@ -124,6 +124,9 @@ def _scaling(result: Mapping[str, Any], folder: Path) -> FigureFile:
         depth.plot(row["distance"], np.array(row["depth"]) / row["asymptotic_depth"], **style.line())
     lags.set(xscale="log", yscale="log", xlabel="lag, lives of an order (1/\N{GREEK SMALL LETTER DELTA})",
              ylabel="mean square of moves / time")  # fmt: skip
+    smallest = min(min(row["diffusion"]) for row in rows)
+    if smallest > 0:
+        lags.set_ylim(bottom=smallest / 6)  # room for the legend
     lags.legend(title=_DELTA, frameon=False, fontsize=7.0, title_fontsize=7.5, labelcolor=INK, ncols=2)
     depth.axhline(1.0, color=MUTED, linewidth=0.8, linestyle="--")
     depth.set(
