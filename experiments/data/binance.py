@@ -97,10 +97,10 @@ def load(path: Path, kind: str | None = None) -> Series:
     common: dict[str, Any] = {"instrument": found["symbol"] if found else path.name.split(".")[0], "source": str(path)}
     form = f"binance-{chosen}"
     if chosen == "klines":
-        length = float(
-            np.median((epoch_times(frame["close_time"].to_numpy()) - frame["time"].to_numpy()).astype(float))
-        )
-        seconds = round(length / 1e9, 1)  # files close a bar 1 ms or 1 us before the next one opens
+        lengths = (epoch_times(frame["close_time"].to_numpy()) - frame["time"].to_numpy()).astype(float)
+        # files close a bar 1 ms or 1 us before the next one opens; months differ by days
+        seconds = round(float(np.median(lengths)) / 1e9, 1)
+        seconds = seconds if seconds < 86_400 else 86_400.0 * round(seconds / 86_400)
         bars = frame[["time", "open", "high", "low", "close", "volume", "buy_volume"]]
         return Series(**common, format=form, bars=bars, bar_seconds=seconds, notes=tuple(notes))
     if chosen == "bookTicker":

@@ -144,7 +144,7 @@ def _messages(path: Path, midnight: pd.Timestamp) -> pd.DataFrame:
     }
     _refuse(path, frame, wrong)
     nanoseconds = np.rint(seconds * 1e9).astype("timedelta64[ns]")
-    price = frame["price"] / _PRICE_UNITS
+    price = (frame["price"] / _PRICE_UNITS).where(~halted, frame["price"])  # of a halt a code: -1, 0 or 1
     return frame.assign(time=midnight.to_datetime64().astype("datetime64[ns]") + nanoseconds, price=price)
 
 

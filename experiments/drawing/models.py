@@ -101,7 +101,7 @@ def _scaling(result: Mapping[str, Any], folder: Path) -> FigureFile:
         spread.plot(grid, fit["a"] + fit["b"] * grid ** fit["c"], color=MUTED, linewidth=1.1, zorder=0, label=name)
         spread.legend(frameon=False, fontsize=8.0, labelcolor=INK)
     spread.set(xlabel="cancellation rate \N{GREEK SMALL LETTER DELTA}", ylabel="mean spread")
-    spread.set_ylim(bottom=0.0)
+    spread.set_ylim(0.0, 1.12 * max(row["spread"]["mean"] for row in rows))
     known = result["diffusion"]
     for end, marker, filled in (("short", "o", True), ("long", "s", False)):
         lag, slope = known[f"{end}_lag"], known[end]
@@ -124,6 +124,9 @@ def _scaling(result: Mapping[str, Any], folder: Path) -> FigureFile:
         depth.plot(row["distance"], np.array(row["depth"]) / row["asymptotic_depth"], **style.line())
     lags.set(xscale="log", yscale="log", xlabel="lag, lives of an order (1/\N{GREEK SMALL LETTER DELTA})",
              ylabel="mean square of moves / time")  # fmt: skip
+    smallest = min(min(row["diffusion"]) for row in rows)
+    if smallest > 0:
+        lags.set_ylim(bottom=smallest / 6)  # room for the legend
     lags.legend(title=_DELTA, frameon=False, fontsize=7.0, title_fontsize=7.5, labelcolor=INK, ncols=2)
     depth.axhline(1.0, color=MUTED, linewidth=0.8, linestyle="--")
     depth.set(
@@ -138,7 +141,7 @@ def _scaling(result: Mapping[str, Any], folder: Path) -> FigureFile:
     else:
         error = fit["standard_error"]["c"]
         tail = "" if error is None else f" \N{PLUS-MINUS SIGN} {error:.3f}"
-        title = f"The zero-intelligence spread grows as {_DELTA} to the {fit['c']:.3f}{tail}"
+        title = f"The zero-intelligence spread grows with {_DELTA} to the power {fit['c']:.3f}{tail}"
     alt = "; ".join(f"cancellation rate {row['cancel']:g}: spread {row['spread']['mean']:.3f}" for row in rows)
     o = result["options"]
     caption = (

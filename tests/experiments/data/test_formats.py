@@ -4,12 +4,13 @@ import bz2
 import gzip
 import lzma
 import zipfile
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.data import detect, load, taker_signs
+from experiments.data import bars, detect, load, taker_signs
 from sim.errors import ConfigError
 
 MESSAGES = """34200.017459617,5,0,1,2238200,-1
@@ -43,7 +44,7 @@ def test_lobster_gives_trades_with_the_takers_sign_and_the_book(lobster):
     assert str(series.trades["time"].iloc[0]) == "2012-06-21 09:30:00.017459617"
     assert series.quotes["ask_size"].tolist() == [100, 100, 100, 80, 80]
     assert np.isnan(series.book["bid_2"].iloc[3]) and series.book["bid_2"].iloc[2] == 223.18
-    assert len(series.messages) == 5 and series.messages["price"].iloc[4] == -0.0001
+    assert len(series.messages) == 5 and series.messages["price"].iloc[4] == -1
     assert any("hidden" in note for note in series.notes) and any("halt" in note for note in series.notes)
     signs, sentence = taker_signs(series)
     assert signs.tolist()[1:] == [-1, 1] and "1 of 3" in sentence
@@ -134,6 +135,16 @@ def test_binance_spot_files_have_a_further_flag_and_come_zipped(tmp_path):
     both = tmp_path / "BNBUSDT-trades-2020.csv"
     both.write_text("5,17.8,5.6,101,1583709433583,True,True\n6,17.8,5.6,101,1583709433583000,1,0\n")
     assert load(both).trades["time"].diff().iloc[1] == pd.Timedelta(0)  # one file, both units
+
+
+def test_binance_months_are_whole_days(tmp_path):
+    path = tmp_path / "BTCUSDT-1mo-2024-01.csv"
+    days = [0, 31 * 86_400_000, 60 * 86_400_000]  # January, February
+    start = 1_704_067_200_000
+    rows = [f"{start + a},1,1,1,{n},5,{start + b - 1},5,1,1,1,0" for n, (a, b) in enumerate(pairwise(days), 1)]
+    path.write_text("\n".join(rows) + "\n")
+    series = load(path)
+    assert series.bar_seconds == 30 * 86_400 and bars(series, series.bar_seconds)["close"].tolist() == [1, 2]
 
 
 def test_binance_errors_name_the_line(tmp_path):
