@@ -193,7 +193,7 @@ def signature_at(tape: Tape, seconds: Sequence[float]) -> Array:
 
 def _signature_ratio(tape: Tape) -> float:
     short, long = signature_at(tape, (MINUTE, HOUR))
-    return float(short / long)
+    return float(short / long) if long > 0 else math.nan
 
 
 def _volatility(tape: Tape, seconds: float) -> float:

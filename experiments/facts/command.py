@@ -83,10 +83,12 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     head = ["fact", "median" if simulated_ else "value"]
     head += ["95 % interval", "seeds in range"] if simulated_ else []
     rows = [[*head, "empirical", "verdict"]]
-    group, missing = "", []
+    group = ""
+    missing: dict[str, int] = {}
     for row in result["sheet"]["facts"]:
         if row["verdict"] == NOT_MEASURABLE:
-            missing.append(row["what"])
+            reason = _lacks(row, result)
+            missing[reason] = missing.get(reason, 0) + 1
             continue
         if row["group"] != group:
             group = row["group"]
@@ -96,7 +98,8 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     told = f"{verdicts[PASS]} in the empirical range, {verdicts[MISS]} outside"
     found = [_title(result), "", *columns(rows), "", told]
     if missing:
-        found.append(f"Not measurable on this series ({len(missing)}): " + "; ".join(missing))
+        reasons = "; ".join(f"{count} {reason}" for reason, count in missing.items())
+        found.append(f"Not measurable on this series: {reasons}")
     if result["events"]:
         found.append("The figures include the scenario's events: " + ", ".join(result["events"]))
     for note in result.get("source", {}).get("notes", []):
@@ -112,6 +115,29 @@ def _cells(row: Mapping[str, Any], simulated_: bool) -> list[str]:
         share = row["share_in_range"]
         cells.append("" if share is None else f"{round(share * row['n'])} of {row['n']}")
     return [*cells, range_text(row), _SIGN[row["verdict"]]]
+
+
+_FIELDS = {
+    "bid": "quotes", "ask": "quotes", "depth_bid": "depth", "depth_ask": "depth", "volume": "volume",
+    "order_signs": "taker orders",
+}  # fmt: skip
+
+
+def _lacks(row: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    """What a fact that was not measured would need."""
+    from experiments.facts.catalogue import fact
+    from experiments.facts.series import seconds_text
+
+    lacking = dict.fromkeys(_FIELDS[name] for name in fact(row["name"]).needs if name not in result["has"])
+    if lacking:
+        return "need " + " and ".join(lacking)
+    horizon = row["horizon_seconds"]
+    if 0.0 < horizon < 0.95 * result["dt_seconds"]:
+        return f"need steps of at most {seconds_text(horizon)}"
+    return "need a longer series" if row["name"] not in _GONE else "have no power law over a decade of lags"
+
+
+_GONE = ("abs_decay", "abs_decay_day", "sign_decay")
 
 
 def _title(result: Mapping[str, Any]) -> str:

@@ -1,38 +1,36 @@
 """Estimators of the stylised facts: pure functions of arrays that pass over NaN.
 
-A function returns NaN where a series is too short for it: an estimate is never guessed.
+A function returns NaN where a series is too short for it: an estimate is never guessed. Tails and scaling stand in
+files of their own and are found here too.
 
-References:
-    Hill, B. M. (1975). A simple general approach to inference about the tail of a distribution. Ann. Statist. 3(5).
-    Clauset, A., Shalizi, C. R. and Newman, M. E. J. (2009). Power-law distributions in empirical data. SIAM Review
-        51(4), 661-703 (threshold at the least Kolmogorov-Smirnov distance).
-    Grimshaw, S. D. (1993). Computing maximum likelihood estimates for the generalized Pareto distribution.
-        Technometrics 35(2), 185-191.
-    Pickands, J. (1975). Statistical inference using extreme order statistics. Ann. Statist. 3(1), 119-131.
+Reference:
     Bouchaud, J.-P., Matacz, A. and Potters, M. (2001). Leverage effect in financial markets. PRL 87, 228701.
-    Peng, C.-K. et al. (1994). Mosaic organization of DNA nucleotides. Phys. Rev. E 49, 1685 (detrended fluctuations).
-    Hurst, H. E. (1951). Long-term storage capacity of reservoirs. Trans. ASCE 116, 770-808 (rescaled range).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
+from experiments.facts.arrays import LEAST_PAIRS, Array, correlation, finite, line, log_prices, mean_of
+from experiments.facts.scaling import Scaling, hurst
+from experiments.facts.tails import LEAST_TAIL, HillPlot, ShapeFit, Tail, TailFit, hill, hill_plot, tail_gpd, tail_ml
 
-LEAST_TAIL = 20
-"""Fewest observations in a tail from which an exponent is estimated."""
+__all__ = [
+    "DECADE", "LEAST_PAIRS", "LEAST_RETURNS", "LEAST_TAIL", "Decay", "HillPlot", "Scaling", "ShapeFit", "Tail",
+    "TailFit", "autocorrelation", "correlation", "hill", "hill_plot", "hurst", "kurtosis_by_horizon",
+    "leverage_correlation", "leverage_effect", "mean_autocorrelation", "moves_and_volumes", "overlapping_returns",
+    "power_decay", "return_volatility", "returns", "tail_gpd", "tail_ml", "volatility_signature", "volume_volatility",
+]  # fmt: skip
+
 DECADE = 10.0
 """Ratio of last to first lag that the fit of a decay needs."""
-LEAST_PAIRS = 30
-"""Fewest pairs of observations for a correlation."""
 LEAST_RETURNS = 100
-"""Fewest returns for a kurtosis or a variance at a horizon."""
+"""Fewest returns for an autocorrelation, a leverage effect or a kurtosis."""
 
 
 def returns(mid: ArrayLike, k: int = 1, *, offset: int = 0, session: ArrayLike | None = None) -> Array:
@@ -52,7 +50,7 @@ def returns(mid: ArrayLike, k: int = 1, *, offset: int = 0, session: ArrayLike |
         >>> returns([1.0, 2.0, 4.0, 8.0, 16.0], 2).round(4)
         array([1.3863, 1.3863])
     """
-    level = _log(mid)
+    level = log_prices(mid)
     if session is None:
         return np.diff(level[offset::k])
     number = np.asarray(session)
@@ -66,7 +64,7 @@ def returns(mid: ArrayLike, k: int = 1, *, offset: int = 0, session: ArrayLike |
 
 def overlapping_returns(mid: ArrayLike, k: int = 1, *, session: ArrayLike | None = None) -> Array:
     """Logarithmic returns over k steps from every step, float64[n - k]; NaN across sessions."""
-    level = _log(mid)
+    level = log_prices(mid)
     if len(level) <= k:
         return np.empty(0)
     found = level[k:] - level[:-k]
@@ -84,13 +82,13 @@ def autocorrelation(x: ArrayLike, lags: int | Iterable[int]) -> Array:
         lags: lags, or the number of them (1 to that).
 
     Returns:
-        float64[number of lags]; NaN with fewer than thirty pairs or no variance.
+        float64[number of lags]; NaN with fewer than 100 observations, thirty pairs or no variance.
     """
     series = np.asarray(x, np.float64)
     at = range(1, lags + 1) if isinstance(lags, int | np.integer) else list(lags)
     known = np.isfinite(series)
     found = np.full(len(at), np.nan)
-    if known.sum() < LEAST_PAIRS:
+    if known.sum() < LEAST_RETURNS:
         return found
     deviation = np.where(known, series - series[known].mean(), 0.0)
     variance = float(deviation @ deviation) / int(known.sum())
@@ -118,7 +116,7 @@ def mean_autocorrelation(x: ArrayLike, lags: Sequence[int], width: float = 0.1) 
     windows = [range(max(1, math.ceil(lag * (1 - width))), math.floor(lag * (1 + width)) + 1) for lag in lags]
     wanted = sorted({lag for window in windows for lag in window})
     value = dict(zip(wanted, autocorrelation(x, wanted), strict=True))
-    return np.array([_mean([value[lag] for lag in window]) for window in windows])
+    return np.array([mean_of([value[lag] for lag in window]) for window in windows])
 
 
 class Decay(NamedTuple):
@@ -173,173 +171,8 @@ def power_decay(lags: ArrayLike, acf: ArrayLike, *, noise: float = 0.0, bins: in
     if use < least or x[use - 1] < DECADE * x[0]:
         return nothing
     x, y = x[:use], y[:use]
-    slope, intercept, se = _line(np.log(x), np.log(y))
+    slope, intercept, se = line(np.log(x), np.log(y))
     return Decay(-slope, se, math.exp(intercept), x, y)
-
-
-class Tail(NamedTuple):
-    """A tail exponent.
-
-    Attributes:
-        alpha: exponent: P(|x| > u) falls as u**-alpha. NaN with fewer than twenty observations in the tail.
-        se: standard error, observations taken as independent.
-    """
-
-    alpha: float
-    se: float
-
-
-def hill(x: ArrayLike, share: float = 0.05) -> Tail:
-    """Hill's estimator over the largest share of absolute values.
-
-    ``alpha = k / sum(log(x_(i) / x_(k+1)))`` over the k largest, standard error ``alpha / sqrt(k)``. It is exact for a
-    Pareto tail only: for a Student t with three degrees of freedom the largest five per cent give about 2.6, for a
-    normal law about 6, so it is compared at the same share on both sides of a comparison.
-
-    Args:
-        x: returns; for one tail pass that tail.
-        share: of the observations that count as the tail.
-    """
-    size = _sizes(x)
-    k = int(share * len(size))
-    if k < LEAST_TAIL or len(size) <= k:
-        return Tail(math.nan, math.nan)
-    return _hill(size, k)
-
-
-class HillPlot(NamedTuple):
-    """Hill's estimate against the number of observations in the tail: a plateau is an estimate, a slope is bias.
-
-    Attributes:
-        shares: share of the observations in the tail.
-        alpha: estimate at each.
-        se: standard error of each.
-    """
-
-    shares: Array
-    alpha: Array
-    se: Array
-
-
-def hill_plot(x: ArrayLike, shares: ArrayLike | None = None) -> HillPlot:
-    """Hill's estimate over shares of the sample (by default forty from 0.5 to 20 %)."""
-    at = np.geomspace(0.005, 0.2, 40) if shares is None else np.asarray(shares, np.float64)
-    size = _sizes(x)
-    found = []
-    for share in at:
-        k = int(share * len(size))
-        found.append(_hill(size, k) if LEAST_TAIL <= k < len(size) else Tail(math.nan, math.nan))
-    return HillPlot(at, np.array([t.alpha for t in found]), np.array([t.se for t in found]))
-
-
-class TailFit(NamedTuple):
-    """A tail fitted by maximum likelihood.
-
-    Attributes:
-        alpha: tail exponent.
-        se: standard error.
-        threshold: where the tail begins.
-        share: of the observations above it.
-        distance: Kolmogorov-Smirnov distance between tail and law.
-    """
-
-    alpha: float
-    se: float
-    threshold: float
-    share: float
-    distance: float
-
-
-_NO_FIT = TailFit(math.nan, math.nan, math.nan, math.nan, math.nan)
-
-
-def tail_ml(x: ArrayLike, *, most: float = 0.25, candidates: int = 80, least: int = 30) -> TailFit:
-    """Pareto tail by maximum likelihood above the threshold at which it fits best.
-
-    For every threshold the likelihood's maximum is Hill's estimate; the threshold taken is the one of least
-    Kolmogorov-Smirnov distance (Clauset, Shalizi and Newman 2009, section 3.3).
-
-    Args:
-        x: returns; absolute values are used.
-        most: largest share of the observations that may be the tail.
-        candidates: thresholds tried, equally spaced in the logarithm of the number above.
-        least: fewest observations in the tail.
-    """
-    size = _sizes(x)
-    largest = int(most * len(size))
-    if largest < least or len(size) <= largest:
-        return _NO_FIT
-    best = _NO_FIT
-    for k in np.unique(np.geomspace(least, largest, candidates).astype(int)):
-        fit = _hill(size, int(k))
-        threshold = float(size[-k - 1])
-        if not (math.isfinite(fit.alpha) and threshold > 0):
-            continue
-        law = 1.0 - (size[-k:] / threshold) ** -fit.alpha
-        distance = _distance(law)
-        if not best.distance <= distance:
-            best = TailFit(fit.alpha, fit.se, threshold, k / len(size), distance)
-    return best
-
-
-class ShapeFit(NamedTuple):
-    """A generalised Pareto law fitted to the excesses over a threshold.
-
-    Attributes:
-        shape: xi, one over the tail exponent; zero for an exponential tail, below zero for a bounded one.
-        se: standard error of the shape.
-        scale: sigma, in the unit of the observations.
-        threshold: where the tail begins.
-        share: of the observations above it.
-        distance: Kolmogorov-Smirnov distance between tail and law.
-    """
-
-    shape: float
-    se: float
-    scale: float
-    threshold: float
-    share: float
-    distance: float
-
-
-def tail_gpd(x: ArrayLike, share: float = 0.1) -> ShapeFit:
-    """Generalised Pareto law by maximum likelihood over the largest share of absolute values (Pickands 1975).
-
-    Its scale is free, so that it has far less bias than Hill's estimate where the tail is a power law only in the
-    limit, and more noise: the standard error of the shape is ``(1 + xi) / sqrt(k)``. The likelihood is maximised over
-    theta = xi / sigma alone, since it is greatest at xi = mean(log(1 + theta y)) for a given theta (Grimshaw 1993).
-    """
-    from scipy import optimize, stats
-
-    nothing = ShapeFit(*[math.nan] * 6)
-    size = _sizes(x)
-    k = int(share * len(size))
-    if k < LEAST_TAIL or len(size) <= k:
-        return nothing
-    threshold = float(size[-k - 1])
-    unit = float(np.mean(size[-k:] - threshold))
-    if not unit > 0:
-        return nothing
-    excess = (size[-k:] - threshold) / unit
-
-    def cost(theta: float) -> float:
-        if abs(theta) < 1e-9:
-            return 1.0  # the exponential law: log of a mean of one, plus one
-        shape = float(np.mean(np.log1p(theta * excess)))
-        return math.log(shape / theta) + shape + 1.0 if shape / theta > 0 else math.inf
-
-    # bounded laws: at most to a shape of -1/2, where the maximum is regular; theta above -1/max(y) there
-    lowest = -(1.0 - 1e-6) / float(excess[-1])
-    grid = np.concatenate((np.linspace(lowest, 0.0, 40)[:-1], np.geomspace(1e-3, 50.0, 40)))
-    costs = np.array([cost(float(theta)) for theta in grid])
-    costs[[float(np.mean(np.log1p(theta * excess))) < -0.5 for theta in grid]] = math.inf
-    i = int(np.argmin(costs))
-    bracket = (float(grid[max(i - 1, 0)]), float(grid[min(i + 1, len(grid) - 1)]))
-    theta = float(optimize.minimize_scalar(cost, bounds=bracket, method="bounded", options={"xatol": 1e-7}).x)
-    shape = float(np.mean(np.log1p(theta * excess)))
-    scale = shape / theta if abs(theta) > 1e-9 else 1.0
-    distance = _distance(stats.genpareto.cdf(excess, shape, 0.0, scale))
-    return ShapeFit(shape, (1.0 + shape) / math.sqrt(k), scale * unit, threshold, k / len(size), distance)
 
 
 def kurtosis_by_horizon(mid: ArrayLike, horizons: Sequence[int], *, session: ArrayLike | None = None) -> Array:
@@ -348,7 +181,7 @@ def kurtosis_by_horizon(mid: ArrayLike, horizons: Sequence[int], *, session: Arr
 
     found = np.full(len(horizons), np.nan)
     for i, k in enumerate(horizons):
-        sample = _finite(overlapping_returns(mid, k, session=session))
+        sample = finite(overlapping_returns(mid, k, session=session))
         if len(sample) >= LEAST_RETURNS * k and sample.std() > 0:
             found[i] = float(stats.kurtosis(sample))
     return found
@@ -362,7 +195,7 @@ def volatility_signature(mid: ArrayLike, horizons: Sequence[int], *, session: Ar
     """
     found = np.full(len(horizons), np.nan)
     for i, k in enumerate(horizons):
-        sample = _finite(overlapping_returns(mid, k, session=session))
+        sample = finite(overlapping_returns(mid, k, session=session))
         if len(sample) >= LEAST_PAIRS * k:
             found[i] = math.sqrt(float(np.mean(sample**2)) / k)
     return found
@@ -392,7 +225,9 @@ def leverage_effect(x: ArrayLike, lags: int | Iterable[int]) -> Array:
 def leverage_correlation(x: ArrayLike, lags: int = 10) -> float:
     """Mean correlation of a return with absolute returns one to ``lags`` steps later: bounded, so robust to one day."""
     series = np.asarray(x, np.float64)
-    return _mean([return_volatility(series, lag) for lag in range(1, lags + 1)])
+    if len(finite(series)) < LEAST_RETURNS:
+        return math.nan
+    return mean_of([return_volatility(series, lag) for lag in range(1, lags + 1)])
 
 
 def return_volatility(x: ArrayLike, lag: int) -> float:
@@ -422,132 +257,3 @@ def volume_volatility(mid: ArrayLike, volume: ArrayLike, k: int = 1, *, session:
     """Correlation of absolute return and volume (:func:`moves_and_volumes`)."""
     moved, traded = moves_and_volumes(mid, volume, k, session=session)
     return correlation(moved, traded)
-
-
-class Scaling(NamedTuple):
-    """A Hurst exponent with what it was fitted to.
-
-    Attributes:
-        exponent: H; one half without memory.
-        se: standard error of the regression.
-        scales: window lengths.
-        fluctuation: of each.
-    """
-
-    exponent: float
-    se: float
-    scales: Array
-    fluctuation: Array
-
-
-def hurst(x: ArrayLike, method: str = "dfa", *, shortest: int = 10, longest: float = 0.1) -> Scaling:
-    """Hurst exponent of a stationary series such as returns or absolute returns.
-
-    Args:
-        x: the series; NaN left out.
-        method: ``"dfa"``, detrended fluctuation analysis with linear trends; or ``"rs"``, the rescaled range, whose
-            expectation without memory (Anis and Lloyd 1976) is taken off, since in short windows it is above one half.
-        shortest: shortest window.
-        longest: longest window as a share of the series.
-
-    Raises:
-        ValueError: another method.
-    """
-    if method not in ("dfa", "rs"):
-        raise ValueError(f"method {method!r}, not dfa or rs")
-    series = _finite(x)
-    top = int(longest * len(series))
-    if top < 4 * shortest or not series.std() > 0:
-        return Scaling(math.nan, math.nan, np.empty(0), np.empty(0))
-    scales = np.unique(np.geomspace(shortest, top, 20).astype(int))
-    measure = _detrended if method == "dfa" else _rescaled
-    values = np.array([measure(series, int(scale)) for scale in scales])
-    kept = values > 0
-    logs = np.log(values[kept])
-    if method == "rs":
-        logs = logs - np.log([_rescaled_without_memory(int(scale)) for scale in scales[kept]])
-    slope, _, se = _line(np.log(scales[kept]), logs)
-    return Scaling(slope + (0.5 if method == "rs" else 0.0), se, scales[kept].astype(float), values[kept])
-
-
-def _detrended(series: Array, scale: int) -> float:
-    profile = np.cumsum(series - series.mean())
-    windows = len(profile) // scale
-    time = np.arange(scale) - (scale - 1) / 2
-    squares = []
-    for first in (0, len(profile) - windows * scale):  # from both ends, so that nothing is left out
-        table = profile[first : first + windows * scale].reshape(windows, scale)
-        centred = table - table.mean(axis=1, keepdims=True)
-        slope = centred @ time / (time @ time)
-        squares.append(np.mean((centred - slope[:, None] * time) ** 2))
-    return math.sqrt(float(np.mean(squares)))
-
-
-def _rescaled(series: Array, scale: int) -> float:
-    windows = len(series) // scale
-    table = series[: windows * scale].reshape(windows, scale)
-    deviation = table - table.mean(axis=1, keepdims=True)
-    path = np.cumsum(deviation, axis=1)
-    spread = deviation.std(axis=1)
-    ranges = path.max(axis=1) - path.min(axis=1)
-    return float(np.mean(ranges[spread > 0] / spread[spread > 0])) if (spread > 0).any() else math.nan
-
-
-def _rescaled_without_memory(n: int) -> float:
-    """Expected rescaled range of n independent normal values (Anis and Lloyd 1976)."""
-    from scipy.special import gammaln
-
-    i = np.arange(1, n)
-    front = math.exp(float(gammaln((n - 1) / 2) - gammaln(n / 2))) / math.sqrt(math.pi)
-    return front * float(np.sum(np.sqrt((n - i) / i)))
-
-
-def _log(prices: ArrayLike) -> Array:
-    values = np.asarray(prices, np.float64)
-    return np.log(np.where(values > 0, values, np.nan))
-
-
-def _finite(x: ArrayLike) -> Array:
-    values = np.asarray(x, np.float64)
-    return values[np.isfinite(values)]
-
-
-def _sizes(x: ArrayLike) -> Array:
-    return np.sort(np.abs(_finite(x)))
-
-
-def _hill(size: Array, k: int) -> Tail:
-    threshold = float(size[-k - 1])
-    if not threshold > 0:
-        return Tail(math.nan, math.nan)
-    mean = float(np.mean(np.log(size[-k:] / threshold)))
-    return Tail(1.0 / mean, 1.0 / mean / math.sqrt(k)) if mean > 0 else Tail(math.nan, math.nan)
-
-
-def _distance(law: Array) -> float:
-    """Kolmogorov-Smirnov distance of a sample from a law, given the law at the sorted sample."""
-    n = len(law)
-    steps = np.arange(n + 1) / n
-    return float(max(np.max(steps[1:] - law), np.max(law - steps[:-1])))
-
-
-def correlation(a: Array, b: Array) -> float:
-    """Correlation over the pairs that exist; NaN with fewer than thirty of them or no variance."""
-    known = np.isfinite(a) & np.isfinite(b)
-    x, y = a[known], b[known]
-    if len(x) < LEAST_PAIRS or not (x.std() > 0 and y.std() > 0):
-        return math.nan
-    return float(np.corrcoef(x, y)[0, 1])
-
-
-def _line(x: Array, y: Array) -> tuple[float, float, float]:
-    """Slope, intercept and standard error of the slope by least squares."""
-    from scipy import stats
-
-    found: Any = stats.linregress(x, y)
-    return float(found.slope), float(found.intercept), float(found.stderr)
-
-
-def _mean(values: Iterable[float]) -> float:
-    known = _finite(np.array(list(values)))
-    return float(known.mean()) if len(known) else math.nan

@@ -30,6 +30,7 @@ LONGEST_FILL = 1_800.0
 """Seconds without a bar that are still the same session; longer ones end it."""
 
 _BOOK = ("bid", "ask", "depth_bid", "depth_ask")
+_OPTIONAL = (*_BOOK, "volume", "order_signs", "order_lots", "value")
 _PER_STEP = ("mid", "bid", "ask", "depth_bid", "depth_ask", "volume", "value", "session")
 
 
@@ -202,6 +203,11 @@ class Tape:
     def is_daily(self) -> bool:
         """True of daily closes."""
         return 0.9 * DAY <= self.dt_seconds <= 1.5 * DAY
+
+    @property
+    def has(self) -> tuple[str, ...]:
+        """Names of the optional fields that are there."""
+        return tuple(name for name in _OPTIONAL if getattr(self, name) is not None)
 
     def steps_of(self, seconds: float) -> int | None:
         """Steps in a horizon; None where it is not a whole number of steps (within five per cent).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -74,6 +74,10 @@ class StylizedFacts:
             if not 0 < self.days <= 100_000:
                 raise ConfigError.of("--days", self.days, "days above 0")
             steps = market.burn_in + round(self.days * market.steps_per_day)
+            known = self.scenario.dates
+            if known is not None and steps > len(known) * market.steps_per_day:
+                allowed = f"at most the {len(known)} days of the world's series, burn-in included"
+                raise ConfigError.of("--days", self.days, allowed)
             late = [name for name, step in self.scenario.event_steps.items() if step >= steps]
             if late:
                 raise ConfigError.of("--days", self.days, f"enough days to reach the event {late[0]!r}")
@@ -82,7 +86,7 @@ class StylizedFacts:
         record = self.scenario.record.model_copy(update={"trades": True})
         object.__setattr__(
             self, "measured",
-            replace(self.scenario, market=market.model_copy(update={"steps": steps}), record=record),
+            replace(self.scenario, steps=steps, record=record),
         )  # fmt: skip
 
     @property
@@ -132,7 +136,7 @@ def one(task: FactsTask) -> jobs.UnitResult:
     began = time.perf_counter()
     found, hashed = tape(task)
     record = {
-        "regime": task.scenario.margin.regime, "arm": "", "seed": task.seed, "days": found.days,
+        "regime": task.scenario.margin.regime, "arm": "", "seed": task.seed, "days": found.days, "has": found.has,
         "facts": facts_of(found), "curves": curves(found), "results_hash": hashed,
         "wall_seconds": time.perf_counter() - began,
     }  # fmt: skip
@@ -172,6 +176,7 @@ def measure(
             "days": runs[0]["days"],
             "dt_seconds": study.measured.market.dt_seconds,
             "price": "mid",
+            "has": runs[0]["has"],
             "events": [name for name, step in study.measured.event_steps.items() if step >= burn_in],
             "sheet": sheet([r["facts"] for r in runs]),
             "runs": [{key: value for key, value in r.items() if key != "wall_seconds"} for r in runs],
@@ -185,7 +190,8 @@ def measure(
 
 def measure_series(found: Tape, described: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of one real series, as plain data of the same form; ``source`` says what was read."""
-    record = {"facts": facts_of(found), "curves": curves(found), "days": found.days}
+    facts = facts_of(found)
+    record = {"facts": facts, "curves": curves(found), "days": found.days}
     hashed = hashlib.sha256(json.dumps(plain(record), sort_keys=True).encode()).hexdigest()
     result: dict[str, Any] = plain(
         {
@@ -196,15 +202,11 @@ def measure_series(found: Tape, described: Mapping[str, Any]) -> dict[str, Any]:
             "days": found.days,
             "dt_seconds": found.dt_seconds,
             "price": found.price,
+            "has": found.has,
             "events": [],
-            "sheet": sheet([record["facts"]]),
+            "sheet": sheet([facts]),
             "runs": [record],
             "results_hash": hashed,
         }
     )
     return result
-
-
-def medians(runs: Sequence[Mapping[str, Any]], name: str) -> list[float]:
-    """The numbers of a fact over runs, those that were measured."""
-    return [r["facts"][name] for r in runs if r["facts"].get(name) is not None]
