@@ -74,6 +74,8 @@ def _curve(result: Mapping[str, Any], folder: Path) -> FigureFile:
     axes.set_xlabel("size, % of daily volume")
     axes.set_ylabel("impact at the end,\ndaily volatilities")
     _plain_ticks(axes)
+    asked = sorted({row["size"] for part in parts.values() for row in part["curve"]})
+    axes.set_xticks([100 * size for size in asked], [f"{100 * size:g}" for size in asked])
     axes.legend(frameon=False, fontsize=7.5, loc="lower right")
     title = _title(result, parts)
     caption = (
