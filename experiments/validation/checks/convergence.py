@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.studies import cascades
 from experiments.studies import convergence as study
-from experiments.validation.bands import CONSISTENT, WITHIN, Band, Context, Measurement, number
+from experiments.validation.bands import CALM, CONSISTENT, SHOCK, WITHIN, Band, Context, Measurement, number
 
 QUICK_SECONDS, FULL_SECONDS = 60.0, 900.0
 _SOURCE = "SCIENCE: report convergence in the step size (60/10/1 s) and in the round limit; the tolerance is ours"
@@ -33,6 +33,7 @@ def _step(measure: str, seconds: int, base: int, quick: int, full: int) -> Band:
     return Band(
         f"step-{measure}-{base}-{seconds}", _GROUP, f"{question} {what} in steps of {seconds} s to {base} s", statement,
         low, high, "", _SOURCE, "convergence", quick, full, rule=CONSISTENT,
+        market=SHOCK if measure == "multiplier" else CALM,
     )  # fmt: skip
 
 
