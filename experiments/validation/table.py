@@ -142,5 +142,9 @@ def listing(bands: Sequence[Band], quick: bool) -> list[str]:
         if band.group != group:
             group = band.group
             found += [*([""] if found else []), group]
-        found.append(f"  {band.id:<{width}}  {asked(band.question)} {band.statement} ({band.seeds(quick)} seeds)")
+        found.append(f"  {band.id:<{width}}  {asked(band.question)} {band.statement}{_needed(band, quick)}")
     return found
+
+
+def _needed(band: Band, quick: bool) -> str:
+    return f" ({band.seeds(quick)} seeds)" if band.seeds(quick) > 1 else ""
