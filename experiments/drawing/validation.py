@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.drawing.canvas import WIDTH, FigureFile, finish, look
 from experiments.drawing.palette import GRID, INK, MUTED, PAPER
+from experiments.validation.table import measured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +21,7 @@ CAPTION = (
     "says that it goes on beyond the figure."
 )
 _LEFT, _RIGHT = -1.0, 2.0
-_COLORS = {"pass": "#004488", "miss": "#bb5566", "unclear": "#997700", "error": "#bb5566"}
+_COLORS = {"pass": "#004488", "miss": "#bb5566", "unclear": "#997700", "error": "#bb5566", "reported": MUTED}
 _MARKERS = {"pass": "o", "miss": "X", "unclear": "D", "error": "X"}
 _ROW, _EXTRA = 0.165, 0.12  # inches: a row, and what each further result adds to it
 
@@ -74,7 +75,8 @@ def summary_figure(results: Mapping[str, Mapping[str, Any]], folder: Path) -> Fi
     lines = len(first["rows"]) + len(groups)
     height = max(2.4, 1.25 + lines * (_ROW + _EXTRA * (len(results) - 1)))
     counts = [
-        f"{sum(row['verdict'] == 'pass' for row in rows.values())} of {len(rows)} bands are met"
+        f"{sum(row['verdict'] == 'pass' for row in rows.values())} of "
+        f"{sum(row['verdict'] != 'reported' for row in rows.values())} bands are met"
         + (f" on {name} seeds" if len(results) > 1 else "")
         for name, rows in by.items()
     ]
@@ -111,8 +113,9 @@ def _rows(
         at += 1
         for id in ids:
             row = first[id]
-            left, right = accepted(row["band_low"], row["band_high"])
-            axes.barh(at, right - left, left=left, height=0.82, color=GRID, zorder=0, linewidth=0)
+            if row["band_low"] is not None or row["band_high"] is not None:
+                left, right = accepted(row["band_low"], row["band_high"])
+                axes.barh(at, right - left, left=left, height=0.82, color=GRID, zorder=0, linewidth=0)
             unit = unit_of(rows[id] for rows in by.values() if id in rows)
             for number, rows in enumerate(by.values()):
                 if id in rows:
@@ -139,9 +142,9 @@ def _rows(
 
 def _interval(axes: Axes, y: float, row: Mapping[str, Any], unit: float, *, filled: bool) -> None:
     color = _COLORS[row["verdict"]]
-    if row["value"] is None:
+    if row["value"] is None or (row["band_low"] is None and row["band_high"] is None):
         axes.annotate(
-            "not measured", (0.5, y), ha="center", va="center", fontsize=6.5, color=color, annotation_clip=False
+            measured(row), (0.5, y), ha="center", va="center", fontsize=6.5, color=color, annotation_clip=False
         )
         return
     ends = [row["value"] if row[key] is None else row[key] for key in ("low", "high")]

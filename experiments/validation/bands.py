@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from experiments.scenario import Scenario
     from experiments.store import OutputFolder
 
-PASS, MISS, UNCLEAR, ERROR = "pass", "miss", "unclear", "error"
-VERDICTS = (ERROR, MISS, UNCLEAR, PASS)
+PASS, MISS, UNCLEAR, ERROR, REPORTED = "pass", "miss", "unclear", "error", "reported"
+VERDICTS = (ERROR, MISS, UNCLEAR, PASS, REPORTED)
 """In the order in which a reader should see them."""
 
 WITHIN, ESTIMATE, CONSISTENT = "within", "estimate", "consistent"
@@ -44,7 +44,7 @@ class Band:
         question: what is asked, a line.
         statement: the band in words and numbers, such as "at most 1.15".
         low: smallest accepted value, in ``unit``; ``-math.inf`` for none.
-        high: largest accepted value; ``math.inf`` for none.
+        high: largest accepted value; ``math.inf`` for none. With neither the answer is reported, not judged.
         unit: of the value, such as ``bp``; empty for a pure number.
         source: where the band comes from.
         check: name of the module in ``checks`` that measures it.
@@ -58,7 +58,7 @@ class Band:
             note has to say what could have been detected.
         control: a negative control: the band is the failure that is expected of a market spoilt on purpose.
         market: the market it is a band of: ``calm``, ``shock``, or neither (``""``: of a model with parameters of its
-            own); a user who validates one scenario of his own is given the bands of that one.
+            own); None stands for that of its check. A user who validates one scenario is given the bands of that one.
     """
 
     id: str
@@ -74,13 +74,13 @@ class Band:
     full_seeds: int
     rule: str = WITHIN
     control: bool = False
-    market: str = CALM
+    market: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a band that no measurement can be judged by."""
         if self.rule not in RULES:
             raise ValueError(f"band {self.id}: rule {self.rule!r} is none of {', '.join(RULES)}")
-        if self.market not in (CALM, SHOCK, ""):
+        if self.market not in (CALM, SHOCK, "", None):
             raise ValueError(f"band {self.id}: market {self.market!r} is neither calm nor shock")
         if not self.low <= self.high:
             raise ValueError(f"band {self.id}: low {self.low} is not at most high {self.high}")
@@ -221,12 +221,14 @@ Check = Callable[[Context], Mapping[str, Measurement]]
 
 
 def judge(band: Band, measured: Measurement) -> str:
-    """Whether a measurement meets a band: ``pass``, ``miss`` or ``unclear``.
+    """Whether a measurement meets a band: ``pass``, ``miss`` or ``unclear``; ``reported`` where there is no range.
 
     What could not be measured is unclear; so is an estimate without an interval where the rule asks for one.
     """
     if not math.isfinite(measured.value):
         return UNCLEAR
+    if band.low == -math.inf and band.high == math.inf:
+        return REPORTED
     if band.rule == ESTIMATE:
         return PASS if band.low <= measured.value <= band.high else MISS
     low, high = measured.low, measured.high

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from experiments.store import installation
-from experiments.validation.bands import ERROR, MISS, PASS, UNCLEAR, VERDICTS
+from experiments.validation.bands import ERROR, MISS, PASS, REPORTED, UNCLEAR, VERDICTS
 from experiments.validation.table import Row, asked, counted, measured, rule_in_words, seeds
 from sim.errors import ConfigError, MarginLabError
 
 TUNING, FRESH = "tuning", "fresh"
 NAMES = {TUNING: "tuning seeds", FRESH: "fresh seeds"}
-_WORDS = {PASS: "pass", MISS: "**MISS**", UNCLEAR: "*unclear*", ERROR: "**ERROR**"}
+_WORDS = {PASS: "pass", MISS: "**MISS**", UNCLEAR: "*unclear*", ERROR: "**ERROR**", REPORTED: "reported"}
 _NOT_STORED = ("wall_seconds", "seconds")  # of one machine
 
 READING = """\
@@ -31,8 +31,9 @@ Each row asks one question of the market and gives the range in which the answer
 whole 95 % interval of the measurement lies in the range, is a **miss** when the whole interval lies outside, and is
 *unclear* when the interval crosses an edge: more seeds would tell. Where a band is stated of the sample itself (a share
 of seeds, an exact zero) the estimate decides; where it asks for "no significant difference", the interval has to reach
-the range. The last table says which rule a row has and where its band comes from. A negative control is a market spoilt
-on purpose; its band is the failure that must show."""
+the range; where there is no range, the answer is *reported* and not judged. The last table says which rule a row has
+and where its band comes from. A negative control is a market spoilt on purpose; its band is the failure that must
+show."""
 
 
 def page(results: Mapping[str, Mapping[str, Any]], figure: str | None = None) -> str:
@@ -87,8 +88,9 @@ def _named(name: str) -> str:
 
 def _counts(results: Mapping[str, Mapping[str, Any]]) -> str:
     shown = [PASS, MISS, UNCLEAR]
-    if any(result["verdicts"].get(ERROR) for result in results.values()):
-        shown.append(ERROR)
+    for rare in (ERROR, REPORTED):
+        if any(result["verdicts"].get(rare) for result in results.values()):
+            shown.append(rare)
     lines = [f"| | {' | '.join(shown)} | results hash |", "|---|" + "---:|" * len(shown) + "---|"]
     for name, result in results.items():
         cells = " | ".join(str(result["verdicts"].get(verdict, 0)) for verdict in shown)

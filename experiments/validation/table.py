@@ -6,10 +6,21 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from experiments.validation.bands import CONSISTENT, ERROR, ESTIMATE, MISS, PASS, UNCLEAR, VERDICTS, Band, number
+from experiments.validation.bands import (
+    CONSISTENT,
+    ERROR,
+    ESTIMATE,
+    MISS,
+    PASS,
+    REPORTED,
+    UNCLEAR,
+    VERDICTS,
+    Band,
+    number,
+)
 
 Row = Mapping[str, Any]
-SIGNS = {PASS: "pass", MISS: "MISS", UNCLEAR: "unclear", ERROR: "ERROR"}
+SIGNS = {PASS: "pass", MISS: "MISS", UNCLEAR: "unclear", ERROR: "ERROR", REPORTED: "-"}
 _WIDTH = 120
 
 
@@ -68,8 +79,8 @@ def sorted_rows(rows: Iterable[Row]) -> list[Row]:
 
 
 def counted(verdicts: Mapping[str, int]) -> str:
-    """How many of each: ``24 pass, 2 miss, 1 unclear``; errors only where there are any."""
-    shown = [PASS, MISS, UNCLEAR, *([ERROR] if verdicts.get(ERROR) else [])]
+    """How many of each: ``24 pass, 2 miss, 1 unclear``; errors and unjudged rows only where there are any."""
+    shown = [PASS, MISS, UNCLEAR, *(verdict for verdict in (ERROR, REPORTED) if verdicts.get(verdict))]
     return ", ".join(f"{verdicts.get(verdict, 0)} {verdict}" for verdict in shown)
 
 
@@ -131,5 +142,9 @@ def listing(bands: Sequence[Band], quick: bool) -> list[str]:
         if band.group != group:
             group = band.group
             found += [*([""] if found else []), group]
-        found.append(f"  {band.id:<{width}}  {asked(band.question)} {band.statement} ({band.seeds(quick)} seeds)")
+        found.append(f"  {band.id:<{width}}  {asked(band.question)} {band.statement}{_needed(band, quick)}")
     return found
+
+
+def _needed(band: Band, quick: bool) -> str:
+    return f" ({band.seeds(quick)} seeds)" if band.seeds(quick) > 1 else ""

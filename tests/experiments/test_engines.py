@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from experiments import engines
@@ -38,6 +40,27 @@ def test_errors_of_workers_arrive_whole() -> None:
     with pytest.raises(RunFailed, match="ZeroDivisionError: three") as failed:
         list(ProcessPool(1).map(fail, [3]))
     assert "Traceback" in failed.value.detail
+
+
+def process_of(number: int) -> int:
+    return os.getpid()
+
+
+def test_a_kept_pool_lasts_until_an_error_and_then_begins_anew() -> None:
+    with engines.keeping(2):
+        pool = engine(2)
+        assert pool is engine(2)
+        assert isinstance(engine(1), InProcess)
+        assert engine(3) is not pool
+        first = {pid for _, pid in pool.map(process_of, range(8))}
+        second = {pid for _, pid in pool.map(process_of, range(8))}
+        assert len(first | second) <= 2
+        with pytest.raises(InvariantError):
+            list(pool.map(fail, [1, 2]))
+        third = {pid for _, pid in pool.map(process_of, range(8))}
+        assert not third & first
+        assert list(pool.map(process_of, [])) == []
+    assert engine(2) is not pool
 
 
 def test_config_errors_keep_their_problems() -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 
-from experiments.validation.bands import Band, Check
+from experiments.validation.bands import CALM, SHOCK, Band, Check
 
-ORDER = (
-    "facts", "leverage_tails", "impact", "cascades", "margins", "pairing", "controls", "convergence", "scaling",
-    "queue_models", "published",
-)  # fmt: skip
-"""The checks, in the order in which they are run and shown."""
+ORDER = {
+    "facts": CALM, "leverage_tails": SHOCK, "impact": CALM, "cascades": SHOCK, "margins": SHOCK, "pairing": SHOCK,
+    "controls": CALM, "convergence": SHOCK, "scaling": SHOCK, "queue_models": "", "published": "",
+}  # fmt: skip
+"""The checks, in the order in which they are run and shown, and the market of those bands that do not name one."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Registered:
 def registered() -> tuple[Registered, ...]:
     """All checks of this installation, in their order."""
     found = []
-    for name in ORDER:
+    for name, market in ORDER.items():
         if find_spec(f"{__name__}.{name}") is None:
             continue
         module = import_module(f"{__name__}.{name}")
-        bands = tuple(module.BANDS)
+        bands = tuple(b if b.market is not None else replace(b, market=market) for b in module.BANDS)
         for band in bands:
             if band.check != name:
                 raise ValueError(f"band {band.id} names the check {band.check}, and stands in {name}")

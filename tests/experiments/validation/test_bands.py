@@ -25,6 +25,8 @@ NAN = math.nan
         (WITHIN, 1.3, math.inf, (1.5, 1.29, 1.7), "unclear"),
         (WITHIN, 0.0, 1.0, (0.5, NAN, NAN), "unclear"),
         (WITHIN, 0.0, 1.0, (NAN, 0.1, 0.2), "unclear"),
+        (WITHIN, -math.inf, math.inf, (0.5, 0.1, 0.9), "reported"),
+        (WITHIN, -math.inf, math.inf, (NAN, NAN, NAN), "unclear"),
         (WITHIN, 0.0, 0.0, (0.0, 0.0, 0.0), "pass"),
         (WITHIN, 0.0, 0.0, (1e-12, 1e-12, 1e-12), "miss"),
         (ESTIMATE, 0.8, 1.0, (0.81, 0.5, 0.95), "pass"),

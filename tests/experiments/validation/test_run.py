@@ -42,7 +42,7 @@ def test_every_verdict_is_told_and_a_failed_check_leaves_the_others_alone(tmp_pa
         "inside": "pass", "outside": "miss", "astride": "unclear", "slow": "pass", "none": "error", "sum": "pass",
         "unseen": "unclear",
     }  # fmt: skip
-    assert result["verdicts"] == {"error": 1, "miss": 1, "unclear": 2, "pass": 3}
+    assert result["verdicts"] == {"error": 1, "miss": 1, "unclear": 2, "pass": 3, "reported": 0}
     assert result["errors"] == {"broken": "ZeroDivisionError: nothing to divide by"}
     assert next(row["note"] for row in result["rows"] if row["id"] == "none") == result["errors"]["broken"]
     assert "Traceback" in (tmp_path / "out/checks/broken.error.txt").read_text()
