@@ -84,11 +84,11 @@ def _rounds(context: Context) -> dict[str, Measurement]:
     by = {one["limit"]: one for one in result["limits"]}
     said = ", ".join(f"{limit}: {number(one['multiplier']['ratio']):.3f}" for limit, one in by.items())
     change = by[_DEFAULT_ROUNDS]["liquidated_change"]
-    points = [100 * number(change[key]) for key in ("mean", "low", "high")]
+    points, low, high = (100 * number(change[key]) for key in ("mean", "low", "high"))
     return {
         "rounds-multiplier": Measurement.of(by[_DEFAULT_ROUNDS]["multiplier_change"], len(seeds), said),
         "rounds-multiplier-5": Measurement.of(by[min(by)]["multiplier_change"], len(seeds), said),
-        "rounds-liquidated": Measurement(*points, len(seeds)),
+        "rounds-liquidated": Measurement(points, low, high, len(seeds)),
     }
 
 
