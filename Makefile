@@ -11,6 +11,10 @@ JOBS ?= 2
 SEEDS ?= 10
 OUT ?= out/demo
 BENCH ?= bench.json
+VALIDATION ?= out/validate
+# results that `make validation` takes over: TUNING=out/validate/summary.json FRESH=out/fresh/summary.json
+TUNING ?=
+FRESH ?=
 # up to four processes; more would spend themselves on compiling the same kernels
 PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist worksteal
 
@@ -21,7 +25,7 @@ KERNEL_TESTS := tests/sim tests/margin tests/agents
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lint format format-check types imports boundscheck studies study-dynamic-initial reference hashes check clean
+.PHONY: help demo test bench lint format format-check types imports boundscheck studies study-dynamic-initial validate validation reference hashes check clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -62,6 +66,12 @@ studies: $(DEV_STAMP) ## the long statistical studies (many seeds)
 
 study-dynamic-initial: $(RUN_STAMP) ## dynamic initial margining against static and dynamic, whole runs
 	$(BIN)/python -m experiments.studies.dynamic_initial --tune 40 --seeds 200:260 --jobs $(JOBS)
+
+validate: $(RUN_STAMP) ## measure every acceptance band of the market; resumes if it was stopped
+	$(BIN)/marginlab validate --jobs $(JOBS) --out "$(VALIDATION)"
+
+validation: $(RUN_STAMP) ## write docs/validation.md from the stored results of validations
+	$(BIN)/python -m experiments.validation.page $(if $(TUNING),--tuning "$(TUNING)") $(if $(FRESH),--fresh "$(FRESH)")
 
 reference: $(RUN_STAMP) ## rewrite the tables of docs/ that are generated from the code
 	$(BIN)/python docs/generate.py

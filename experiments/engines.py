@@ -123,32 +123,103 @@ class ProcessPool:
         Raises:
             MarginLabError: what a task raised (:class:`RunFailed` where it is none of ours); the others are stopped.
         """
-        context = multiprocessing.get_context("spawn")
-        stop = context.Event()
-        workers = min(self.jobs, max(1, len(tasks)))
-        executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(stop,))
+        executor, stop = self._start(min(self.jobs, max(1, len(tasks))))
         try:
-            with _one_thread_each(), _interrupts_ignored():
-                futures = {executor.submit(_guarded, function, task): i for i, task in enumerate(tasks)}
-            for future in as_completed(futures):
-                result = future.result()
-                if isinstance(result, _Failure):
-                    raise RunFailed(f"{result.kind}: {result.message}", result.detail)
-                yield futures[future], result
+            yield from _results(executor, function, tasks)
         finally:
             stop.set()
             executor.shutdown(wait=True, cancel_futures=True)
 
+    def _start(self, workers: int, plugins: Sequence[str] = ()) -> tuple[ProcessPoolExecutor, Event]:
+        context = multiprocessing.get_context("spawn")
+        stop = context.Event()
+        initial = (stop, tuple(plugins))
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=initial), stop
+
+
+class KeptPool(ProcessPool):
+    """A pool whose processes outlive a call of :meth:`map`: for jobs of many short parts, each of which would wait for
+    processes to start and to load the compiled code.
+
+    After an error or an interruption the processes end, and the next call starts new ones.
+
+    Args:
+        jobs: number of worker processes.
+        plugins: users' files that every worker loads when it starts.
+    """  # noqa: D205
+
+    def __init__(self, jobs: int, plugins: Sequence[str] = ()) -> None:
+        super().__init__(jobs)
+        self.plugins = tuple(plugins)
+        self._kept: tuple[ProcessPoolExecutor, Event] | None = None
+
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+        """Yield (position, result) as workers finish, as :meth:`ProcessPool.map` does."""
+        if not tasks:
+            return
+        if self._kept is None:
+            self._kept = self._start(self.jobs, self.plugins)
+        try:
+            yield from _results(self._kept[0], function, tasks)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the processes; those under way stop at their next chunk of steps."""
+        if self._kept is not None:
+            (executor, stop), self._kept = self._kept, None
+            stop.set()
+            executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _results(
+    executor: ProcessPoolExecutor, function: Callable[[Task], Result], tasks: Sequence[Task]
+) -> Iterator[tuple[int, Result]]:
+    with _one_thread_each(), _interrupts_ignored():
+        futures = {executor.submit(_guarded, function, task): i for i, task in enumerate(tasks)}
+    for future in as_completed(futures):
+        result = future.result()
+        if isinstance(result, _Failure):
+            raise RunFailed(f"{result.kind}: {result.message}", result.detail)
+        yield futures[future], result
+
+
+@contextmanager
+def keeping(jobs: int, plugins: Sequence[str] = ()) -> Iterator[None]:
+    """Have :func:`engine` give one and the same pool for a number of jobs, as long as the block lasts."""
+    global _pool
+    if jobs <= 1:
+        yield
+        return
+    previous, _pool = _pool, KeptPool(jobs, plugins)
+    try:
+        yield
+    finally:
+        _pool.close()
+        _pool = previous
+
 
 def engine(jobs: int) -> Engine:
     """The engine for a number of jobs: in this process for one, a pool of processes for more."""
+    if _pool is not None and _pool.jobs == jobs:
+        return _pool
     return InProcess() if jobs <= 1 else ProcessPool(jobs)
 
 
-def _begin_worker(stop: Event) -> None:
+# Set inside :func:`keeping`: the pool that lasts.
+_pool: KeptPool | None = None
+
+
+def _begin_worker(stop: Event, plugins: Sequence[str] = ()) -> None:
     global _stop
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if plugins:
+        import margin
+
+        for path in plugins:
+            margin.load_plugin(path)
 
 
 def _guarded(function: Callable[[Any], Any], task: Any) -> Any:

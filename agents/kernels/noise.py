@@ -1,10 +1,14 @@
-"""Noise takers who split parent orders (Lillo, Mike & Farmer 2005, Physical Review E 71:066122)."""
+"""Noise takers who split parent orders (Lillo, Mike & Farmer 2005, Physical Review E 71:066122).
+
+Their rate may answer to the price's distance from each trader's own moving average: with horizons from minutes to days
+volatility feeds on itself, on all of these scales.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from agents.kernels.rows import DRAW_COUNT, DRAW_EVENT, DRAW_ROW, take_limit, take_market
+from agents.kernels.rows import DRAW_COUNT, DRAW_EVENT, DRAW_ROW, log_mid_before, take_limit, take_market
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import lognormal_of, pareto, poisson, uniform, uniform4
 from sim.kernels.realmath import normal_quantile
@@ -19,8 +23,14 @@ from sim.kernels.state import (
     PI_STREAM,
 )
 
-PARAMS = ("arrivals", "size_mu", "size_sigma", "parent_exponent", "parent_longest", "walk_ticks")
+PARAMS = (
+    "arrivals", "size_mu", "size_sigma", "parent_exponent", "parent_longest", "walk_ticks", "feedback",
+    "feedback_variance", "feedback_most",
+)  # fmt: skip
 ARRIVALS, SIZE_MU, SIZE_SIGMA, PARENT_EXPONENT, PARENT_LONGEST, WALK_TICKS = range(6)
+FEEDBACK, FEEDBACK_VARIANCE, FEEDBACK_MOST = range(6, 9)
+FLOATS = ("average", "weight")
+AVERAGE, WEIGHT = range(2)
 INTS = ("remaining", "sign", "parents")
 REMAINING, SIGN, PARENTS = range(3)
 
@@ -42,11 +52,33 @@ def first_parents(state, first, uniforms, exponent, longest):
         state.trader_ints[first + row, PARENTS] = 1
 
 
+@kernel()
+def excitement(state, population):
+    """Factor on the rate of children, one on average in a random walk of variance ``feedback_variance`` per step.
+
+    The squared distance of the price from its exponential average of weight a has the mean (1 - a)**2 / (a (2 - a))
+    step variances there; every trader's squared distance is taken in units of that. Mutates ``trader_floats``.
+    """
+    parameters = state.pop_params[population]
+    first = state.pop_ints[population, PI_FIRST]
+    count = state.pop_ints[population, PI_COUNT]
+    now = log_mid_before(state, state.pop_ints[population, PI_CONTRACT], np.int64(0))
+    total = 0.0
+    for account in range(first, first + count):
+        weight = state.trader_floats[account, WEIGHT]
+        average = state.trader_floats[account, AVERAGE]
+        average += weight * (now - average)
+        state.trader_floats[account, AVERAGE] = average
+        total += (now - average) * (now - average) * weight * (2.0 - weight) / ((1.0 - weight) * (1.0 - weight))
+    mean = total / (count * parameters[FEEDBACK_VARIANCE])
+    return 1.0 - parameters[FEEDBACK] + parameters[FEEDBACK] * min(mean, parameters[FEEDBACK_MOST])
+
+
 @kernel(DECIDE)
 def decide(state, population):
     """Send this step's child orders. Draws: one count per step, one block per order, one block per row and parent.
 
-    Mutates ``trader_ints`` of the rows whose parents are worked on.
+    Mutates ``trader_ints`` of the rows whose parents are worked on, and all averages of the price with feedback.
     """
     step, seed = state.meta[M_STEP], state.meta[M_SEED]
     first = state.pop_ints[population, PI_FIRST]
@@ -59,6 +91,8 @@ def decide(state, population):
     at_bid = state.levels[contract, bid & ring].depth if bid != NO_PRICE else np.int64(0)
     at_ask = state.levels[contract, ask & ring].depth if ask != NO_PRICE else np.int64(0)
     mean = parameters[ARRIVALS] * state.activity[min(step, state.activity.shape[0] - 1)]
+    if parameters[FEEDBACK] > 0.0:
+        mean *= excitement(state, population)
     walk = np.int64(parameters[WALK_TICKS])
     orders = poisson(uniform(seed, stream + DRAW_COUNT, step, np.int64(0)), mean)
     for order in range(orders):

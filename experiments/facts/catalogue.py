@@ -73,7 +73,7 @@ class Fact:
         """The number of a tape, NaN where it cannot be measured."""
         if any(getattr(tape, name) is None for name in self.needs):
             return math.nan
-        if self.horizon and self.horizon < DAY and (tape.is_daily or tape.steps_of(self.horizon) is None):
+        if self.horizon and tape.steps_of(self.horizon) is None:
             return math.nan
         value = float(self.estimate(tape))
         return value if math.isfinite(value) else math.nan
@@ -116,19 +116,22 @@ def tail_shape_at(tape: Tape, seconds: float) -> float:
 
 
 def _spread(tape: Tape) -> float:
-    assert tape.bid is not None and tape.ask is not None
+    assert tape.bid is not None
+    assert tape.ask is not None
     wide = (tape.ask - tape.bid) / (0.5 * (tape.ask + tape.bid))
     known = wide[np.isfinite(wide)]
     return 1e4 * float(known.mean()) if len(known) else math.nan
 
 
 def _one_sided(tape: Tape) -> float:
-    assert tape.bid is not None and tape.ask is not None
+    assert tape.bid is not None
+    assert tape.ask is not None
     return float(np.mean(~(np.isfinite(tape.bid) & np.isfinite(tape.ask))))
 
 
 def _depth(tape: Tape) -> float:
-    assert tape.depth_bid is not None and tape.depth_ask is not None
+    assert tape.depth_bid is not None
+    assert tape.depth_ask is not None
     return float(np.nanmean(0.5 * (tape.depth_bid + tape.depth_ask)))
 
 
@@ -276,16 +279,16 @@ FACTS: tuple[Fact, ...] = (
          partial(hill_at, seconds=10 * MINUTE), "", "tails"),
     Fact("tail_ml_10min", "Pareto tail by maximum likelihood, 10-minute returns", 2.0, 5.0, _CONT_TAIL, "", (),
          10 * MINUTE, partial(tail_ml_at, seconds=10 * MINUTE), "", "tails"),
-    Fact("tail_shape_10min", "shape (1 / exponent) of a generalised Pareto tail, 10-minute returns", 0.2, 0.5, _CONT_TAIL,
-         "", (), 10 * MINUTE, partial(tail_shape_at, seconds=10 * MINUTE), "", "tails"),
+    Fact("tail_shape_10min", "shape (1 / exponent) of a generalised Pareto tail, 10-minute returns", 0.2, 0.5,
+         _CONT_TAIL, "", (), 10 * MINUTE, partial(tail_shape_at, seconds=10 * MINUTE), "", "tails"),
     Fact("hill_1min", "Hill exponent of 1-minute returns, largest 5 %", -INFINITE, INFINITE, "", "", (), MINUTE,
          partial(hill_at, seconds=MINUTE), "bounce between bid and ask is part of it", "tails"),
     Fact("hill_day", "Hill exponent of daily returns, largest 5 %", 2.0, 5.0, _CONT_TAIL, "", (), DAY,
          partial(hill_at, seconds=DAY), "", "tails"),
     Fact("tail_ml_day", "Pareto tail by maximum likelihood, daily returns", 2.0, 5.0, _CONT_TAIL, "", (), DAY,
          partial(tail_ml_at, seconds=DAY), "", "tails"),
-    Fact("tail_shape_day", "shape (1 / exponent) of a generalised Pareto tail, daily returns", 0.2, 0.5, _CONT_TAIL, "", (),
-         DAY, partial(tail_shape_at, seconds=DAY), "", "tails"),
+    Fact("tail_shape_day", "shape (1 / exponent) of a generalised Pareto tail, daily returns", 0.2, 0.5,
+         _CONT_TAIL, "", (), DAY, partial(tail_shape_at, seconds=DAY), "", "tails"),
     *(
         Fact(f"kurtosis_{m}min", f"excess kurtosis of {m}-minute returns", *((3.0, 100.0) if m == 5 else
              (-INFINITE, INFINITE)), _CONT if m == 5 else "", "", (), m * MINUTE,

@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 
 LEAST_TAIL = 20
 """Fewest observations in a tail from which an exponent is estimated."""
+DECADE = 10.0
+"""Ratio of last to first lag that the fit of a decay needs."""
 LEAST_PAIRS = 30
 """Fewest pairs of observations for a correlation."""
 LEAST_RETURNS = 100
@@ -141,7 +143,8 @@ def power_decay(lags: ArrayLike, acf: ArrayLike, *, noise: float = 0.0, bins: in
     """Exponent of a power-law decay: least squares of log mean autocorrelation on log lag, over logarithmic bins.
 
     Averaging before taking logarithms keeps the negative values that noise makes; bins from the first one on that is
-    not above the noise are left out, since a logarithm of noise tells nothing.
+    not above the noise are left out, since a logarithm of noise tells nothing. What is left must span a decade of lags:
+    a correlation that is gone after a few lags has no exponent.
 
     Args:
         lags: lags of ``acf``, above zero.
@@ -167,7 +170,7 @@ def power_decay(lags: ArrayLike, acf: ArrayLike, *, noise: float = 0.0, bins: in
     x, y, n = np.array(centre), np.array(mean), np.array(count)
     low = y <= np.maximum(2.0 * noise / np.sqrt(n), 0.0)
     use = int(np.argmax(low)) if low.any() else len(y)
-    if use < least:
+    if use < least or x[use - 1] < DECADE * x[0]:
         return nothing
     x, y = x[:use], y[:use]
     slope, intercept, se = _line(np.log(x), np.log(y))
@@ -389,23 +392,36 @@ def leverage_effect(x: ArrayLike, lags: int | Iterable[int]) -> Array:
 def leverage_correlation(x: ArrayLike, lags: int = 10) -> float:
     """Mean correlation of a return with absolute returns one to ``lags`` steps later: bounded, so robust to one day."""
     series = np.asarray(x, np.float64)
-    return _mean([_correlation(series[:-lag], np.abs(series[lag:])) for lag in range(1, lags + 1)])
+    return _mean([return_volatility(series, lag) for lag in range(1, lags + 1)])
 
 
-def volume_volatility(mid: ArrayLike, volume: ArrayLike, k: int = 1, *, session: ArrayLike | None = None) -> float:
-    """Correlation of absolute return and volume over intervals of k steps that do not overlap.
+def return_volatility(x: ArrayLike, lag: int) -> float:
+    """Correlation of a return with the absolute return ``lag`` steps later."""
+    series = np.asarray(x, np.float64)
+    return correlation(series[:-lag], np.abs(series[lag:]))
+
+
+def moves_and_volumes(
+    mid: ArrayLike, volume: ArrayLike, k: int = 1, *, session: ArrayLike | None = None
+) -> tuple[Array, Array]:
+    """Absolute returns over intervals of k steps that do not overlap, and what was traded in each.
 
     Args:
         mid: prices, float[n].
         volume: volume of each step, float[n].
         k: steps of an interval.
-        session: as for :func:`returns`.
+        session: number of the session of each step; an interval across two has a return of NaN.
     """
     moved = np.abs(overlapping_returns(mid, k, session=session))[::k]
     total = np.concatenate(([0.0], np.nancumsum(np.asarray(volume, np.float64))))
-    traded = (total[k + 1 :] - total[1:-k])[::k]  # volume of the steps after the first price, as the return
-    size = min(len(moved), len(traded))
-    return _correlation(moved[:size], traded[:size])
+    traded = (total[k + 1 :] - total[1:-k])[::k]  # of the steps after the first price, as the return
+    return moved, traded
+
+
+def volume_volatility(mid: ArrayLike, volume: ArrayLike, k: int = 1, *, session: ArrayLike | None = None) -> float:
+    """Correlation of absolute return and volume (:func:`moves_and_volumes`)."""
+    moved, traded = moves_and_volumes(mid, volume, k, session=session)
+    return correlation(moved, traded)
 
 
 class Scaling(NamedTuple):
@@ -515,7 +531,8 @@ def _distance(law: Array) -> float:
     return float(max(np.max(steps[1:] - law), np.max(law - steps[:-1])))
 
 
-def _correlation(a: Array, b: Array) -> float:
+def correlation(a: Array, b: Array) -> float:
+    """Correlation over the pairs that exist; NaN with fewer than thirty of them or no variance."""
     known = np.isfinite(a) & np.isfinite(b)
     x, y = a[known], b[known]
     if len(x) < LEAST_PAIRS or not (x.std() > 0 and y.std() > 0):

@@ -29,6 +29,7 @@ WHOLE = 0.05
 LONGEST_FILL = 1_800.0
 """Seconds without a bar that are still the same session; longer ones end it."""
 
+_BOOK = ("bid", "ask", "depth_bid", "depth_ask")
 _PER_STEP = ("mid", "bid", "ask", "depth_bid", "depth_ask", "volume", "value", "session")
 
 
@@ -82,9 +83,9 @@ class Tape:
             values = getattr(self, name)
             if values is not None and np.shape(values) != (len(self.mid),):
                 raise ConfigError.of(name, np.shape(values), f"one value for each of {len(self.mid)} steps")
-        if self.order_signs is not None and self.order_lots is not None:
-            if np.shape(self.order_lots) != np.shape(self.order_signs):
-                raise ConfigError.of("order_lots", np.shape(self.order_lots), "one size for each order sign")
+        signs, lots = self.order_signs, self.order_lots
+        if signs is not None and lots is not None and np.shape(lots) != np.shape(signs):
+            raise ConfigError.of("order_lots", np.shape(lots), "one size for each order sign")
 
     @classmethod
     def from_market(cls, market: Market, start: int = 0, contract: int = 0, name: str | None = None) -> Tape:
@@ -148,7 +149,8 @@ class Tape:
         taken as they come: weekends and holidays are no gaps.
 
         Args:
-            frame: ascending ``DatetimeIndex``; columns ``price`` and, where known, ``volume``, ``bid`` and ``ask``.
+            frame: ascending ``DatetimeIndex``; columns ``price`` and, where known, ``volume``, ``bid``, ``ask``,
+                ``depth_bid``, ``depth_ask``.
             name: what the tape is called.
             price: price column.
             volume: volume column, left out if the frame has none.
@@ -175,9 +177,11 @@ class Tape:
         columns = {"mid": values}
         if volume is not None and volume in frame.columns:
             columns["volume"] = frame[volume].to_numpy(np.float64)
-        columns |= {side: frame[side].to_numpy(np.float64) for side in ("bid", "ask") if side in frame.columns}
+        columns |= {known: frame[known].to_numpy(np.float64) for known in _BOOK if known in frame.columns}
         if step >= 0.9 * DAY:
-            return cls(name, DAY, 1, **columns, order_signs=signs, order_lots=lots, price=price)
+            return cls(
+                name, DAY if step < 1.5 * DAY else step, 1, **columns, order_signs=signs, order_lots=lots, price=price
+            )
         session = np.concatenate(([0], np.cumsum(gaps > max(LONGEST_FILL, 1.5 * step))))
         columns, session = _filled(columns, session, seconds, step)
         _, counts = np.unique(session, return_counts=True)
@@ -197,7 +201,7 @@ class Tape:
     @property
     def is_daily(self) -> bool:
         """True of daily closes."""
-        return self.dt_seconds >= 0.9 * DAY
+        return 0.9 * DAY <= self.dt_seconds <= 1.5 * DAY
 
     def steps_of(self, seconds: float) -> int | None:
         """Steps in a horizon; None where it is not a whole number of steps (within five per cent).
@@ -207,8 +211,8 @@ class Tape:
             >>> tape.steps_of(60.0), tape.steps_of(86_400.0), tape.steps_of(5.0), tape.steps_of(14.0)
             (6, 8640, None, None)
         """
-        if seconds == DAY and not self.is_daily:
-            return self.steps_per_day
+        if seconds == DAY and self.dt_seconds < 0.9 * DAY:
+            return self.steps_per_day  # a trading day, however long the exchange is open
         steps = round(seconds / self.dt_seconds)
         if steps < 1 or abs(steps * self.dt_seconds / seconds - 1.0) > WHOLE:
             return None
@@ -216,7 +220,7 @@ class Tape:
 
     def daily(self) -> Tape:
         """Closes of the days of a tape within the day: of sessions where it has them, else of whole days."""
-        if self.is_daily:
+        if self.dt_seconds >= 0.9 * DAY:
             return self
         if self.session is not None:
             last = np.flatnonzero(np.diff(self.session, append=self.session[-1] + 1))

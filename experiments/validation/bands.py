@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ VERDICTS = (ERROR, MISS, UNCLEAR, PASS)
 
 WITHIN, ESTIMATE, CONSISTENT = "within", "estimate", "consistent"
 RULES = (WITHIN, ESTIMATE, CONSISTENT)
+CALM, SHOCK = "calm", "shock"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Band:
             ``consistent``: the interval meets the band (pass) or not (miss); for "no significant difference", where the
             note has to say what could have been detected.
         control: a negative control: the band is the failure that is expected of a market spoilt on purpose.
+        market: the market it is a band of: ``calm``, ``shock``, or neither (``""``: of a model with parameters of its
+            own); a user who validates one scenario of his own is given the bands of that one.
     """
 
     id: str
@@ -71,11 +74,14 @@ class Band:
     full_seeds: int
     rule: str = WITHIN
     control: bool = False
+    market: str = CALM
 
     def __post_init__(self) -> None:
         """Refuse a band that no measurement can be judged by."""
         if self.rule not in RULES:
             raise ValueError(f"band {self.id}: rule {self.rule!r} is none of {', '.join(RULES)}")
+        if self.market not in (CALM, SHOCK, ""):
+            raise ValueError(f"band {self.id}: market {self.market!r} is neither calm nor shock")
         if not self.low <= self.high:
             raise ValueError(f"band {self.id}: low {self.low} is not at most high {self.high}")
         if self.quick_seeds < 0 or self.full_seeds < 1:
@@ -137,6 +143,7 @@ class Context:
         path: folder where the check keeps what is finished, or None.
         on_done: told (units done, units in all) of each part of the check.
         assignments: ``--set`` of the user, for both scenarios.
+        plugins: the user's files; workers of a validation have loaded them.
     """
 
     calm: str
@@ -147,15 +154,17 @@ class Context:
     workers: int = 1
     path: Path | None = None
     on_done: Callable[[int, int], None] | None = None
-    assignments: tuple[str, ...] = field(default=())
+    assignments: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
 
     def wants(self, *ids: str) -> bool:
         """Whether one of some bands is asked for: a study that serves none of them can be left out."""
         return any(band.id in ids for band in self.bands)
 
     def seeds(self, *ids: str) -> tuple[int, ...]:
-        """The seeds of a study that serves some bands (all of this check's if none is named): as many as the most
-        demanding of them that is asked for needs.
+        """The seeds of a study that serves some bands, all of this check's if none is named.
+
+        They are as many as the most demanding of the bands that are asked for needs.
         """
         counts = [band.seeds(self.quick) for band in self.bands if not ids or band.id in ids]
         return self.range(max(counts, default=0))
@@ -173,7 +182,7 @@ class Context:
         """
         from experiments.scenario import load
 
-        source = {"calm": self.calm, "shock": self.shock}.get(which, which)
+        source = {CALM: self.calm, SHOCK: self.shock}.get(which, which)
         return load(source, (*self.assignments, *assignments))
 
     def folder(self, part: str, job: Mapping[str, Any] | None = None) -> OutputFolder | None:
