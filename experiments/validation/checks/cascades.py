@@ -17,7 +17,7 @@ _LOW, _NEAR, _HIGH = 0.2, 1.1, 1.65
 
 
 def _band(id: str, question: str, statement: str, low: float, high: float, unit: str = "", **more: Any) -> Band:
-    given = {"source": _SOURCE, "quick_seeds": 24, "full_seeds": 100} | more
+    given: dict[str, Any] = {"source": _SOURCE, "quick_seeds": 24, "full_seeds": 100} | more
     return Band(id, "cascades", question, statement, low, high, unit, check="cascades", **given)
 
 

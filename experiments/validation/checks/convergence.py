@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.studies import cascades
 from experiments.studies import convergence as study
-from experiments.validation.bands import CALM, CONSISTENT, SHOCK, WITHIN, Band, Context, Measurement, number
+from experiments.validation.bands import CONSISTENT, WITHIN, Band, Context, Measurement, number
 
 QUICK_SECONDS, FULL_SECONDS = 60.0, 900.0
 _SOURCE = "SCIENCE: report convergence in the step size (60/10/1 s) and in the round limit; the tolerance is ours"
@@ -33,7 +33,6 @@ def _step(measure: str, seconds: int, base: int, quick: int, full: int) -> Band:
     return Band(
         f"step-{measure}-{base}-{seconds}", _GROUP, f"{question} {what} in steps of {seconds} s to {base} s", statement,
         low, high, "", _SOURCE, "convergence", quick, full, rule=CONSISTENT,
-        market=SHOCK if measure == "multiplier" else CALM,
     )  # fmt: skip
 
 
@@ -85,11 +84,11 @@ def _rounds(context: Context) -> dict[str, Measurement]:
     by = {one["limit"]: one for one in result["limits"]}
     said = ", ".join(f"{limit}: {number(one['multiplier']['ratio']):.3f}" for limit, one in by.items())
     change = by[_DEFAULT_ROUNDS]["liquidated_change"]
-    mean, low, high = (100 * number(change[key]) for key in ("mean", "low", "high"))
+    points, low, high = (100 * number(change[key]) for key in ("mean", "low", "high"))
     return {
         "rounds-multiplier": Measurement.of(by[_DEFAULT_ROUNDS]["multiplier_change"], len(seeds), said),
         "rounds-multiplier-5": Measurement.of(by[min(by)]["multiplier_change"], len(seeds), said),
-        "rounds-liquidated": Measurement(mean, low, high, len(seeds)),
+        "rounds-liquidated": Measurement(points, low, high, len(seeds)),
     }
 
 
