@@ -20,7 +20,7 @@ from experiments.calibration.parameters import Free
 STEP = 0.05
 """Half-width of the difference, as a share of the distance of the bounds; checked against half of it."""
 _STEADY = 0.25  # relative change of a column, in the metric of the weights, that is taken as steady
-_CLEAR = 3.0  # ratio of a column's length to its noise from which it is taken as clear
+_CLEAR = 3.0  # length of a column, less what noise adds to it, over its standard error: clear from here on
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,18 @@ def _told(
     if rows is None:
         return told | {"change": None, "noise": None, "signal": None, "steady": False, "clear": False}
     length = _length(column, weight)
-    noise = float("nan")
-    if len(rows) > 1:
+    noise = own = float("nan")
+    if len(rows) > 1 and length > 0.0:
         covariance = np.atleast_2d(np.cov(rows, rowvar=False)) / len(rows)
         noise = max(float(np.trace(weight @ covariance)), 0.0) ** 0.5
+        pulled = weight @ column / length
+        own = max(float(pulled @ covariance @ pulled), 0.0) ** 0.5  # along the column itself
     change = _length(column - half, weight)
     # the half-width difference is twice as noisy and shares nothing but the seeds with the wide one
     steady = bool(change <= _STEADY * length or (noise == noise and change <= 2.0 * np.sqrt(5.0) * noise))
-    signal = length / noise if noise == noise and noise > 0.0 else None
+    # noise makes every column longer than it is: its share is taken off before the comparison
+    net = max(length**2 - noise**2, 0.0) ** 0.5 if noise == noise else length
+    signal = net / own if own == own and own > 0.0 else None
     clear = bool(length > 0.0 and (signal is None or signal >= _CLEAR))
     return told | {
         "change": change / length if length > 0.0 else None, "noise": noise / length if length > 0.0 else None,

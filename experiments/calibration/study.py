@@ -248,7 +248,7 @@ def solve(problem: Problem, evaluator: Evaluator) -> dict[str, Any]:
 
     Returns:
         The raw parts of the result: ``best`` (values), ``search``, ``weights``, ``omega``, ``jacobian``, ``inference``,
-        ``slices``, ``evaluation``.
+        ``slices``, ``evaluation``, ``lowest`` (smallest distance of all points).
 
     Raises:
         ConfigError: not one point could be run.
@@ -273,7 +273,7 @@ def solve(problem: Problem, evaluator: Evaluator) -> dict[str, Any]:
     if searched.distance >= optimise.PENALTY:
         reason = next((e.problem for e in evaluator.known.values() if e.problem), "no point could be run")
         raise ConfigError.of("--free", ", ".join(p.name for p in free), f"bounds in which the scenario runs: {reason}")
-    for _ in range(_ROUNDS):
+    for last in (*[False] * (_ROUNDS - 1), True):
         best = values_at(free, searched.best)
         (evaluation,) = evaluator([best])
         slopes = jacobian(evaluator, free, best, weighed.matrix, method.step)
@@ -286,12 +286,12 @@ def solve(problem: Problem, evaluator: Evaluator) -> dict[str, Any]:
         # a point of the derivatives or slices may lie lower than all that the search tried: then it is the estimate
         lower = min((e for e in evaluator.known.values() if e.moments is not None and _inside(free, e.values)),
                     key=lambda e: distance(e.mean))  # fmt: skip
-        if distance(lower.mean) >= searched.distance:
+        if last or distance(lower.mean) >= searched.distance:
             break
         searched = replace(searched, best=units_of(free, lower.values), distance=distance(lower.mean))
     return {
         "best": best, "search": searched, "weights": weighed, "omega": omega, "jacobian": slopes,
-        "inference": inferred, "slices": cut, "evaluation": evaluation,
+        "inference": inferred, "slices": cut, "evaluation": evaluation, "lowest": distance(lower.mean),
     }  # fmt: skip
 
 

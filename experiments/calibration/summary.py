@@ -163,6 +163,11 @@ def warnings(free: Sequence[Free], found: Mapping[str, Any], parts: Mapping[str,
             told.append(f"weakly identified: {parts_} is known {said} (knowing nothing: {100 * UNINFORMED:.0f} %)")
     if not found["identification"]["directions"]:
         told.append("no standard errors: a derivative is missing")
+    if parts["lowest"] < found["distance"]:
+        told.append(
+            f"the search is not at an end: a point near the estimate has distance {parts['lowest']:.4g}, the estimate "
+            f"{found['distance']:.4g}; the distance is rough there, more seeds smooth it"
+        )
     p_value = found["test"]["p_value"]
     if p_value is not None and p_value < 0.05:
         told.append(f"the J test rejects the model (p = {p_value:.2g}): read errors as those of a misspecified fit")

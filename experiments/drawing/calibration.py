@@ -27,7 +27,7 @@ def figure(result: Mapping[str, Any], folder: Path) -> FigureFile:
 
 def _draw(result: Mapping[str, Any], folder: Path) -> FigureFile:
     moments, cuts = result["moments"], result["slices"]
-    wide = max(1, min(_COLUMNS, len(cuts)))
+    wide = 2 if len(cuts) == 4 else max(1, min(_COLUMNS, len(cuts)))
     rows = -(-len(cuts) // wide)
     top = 0.75 + 0.24 * len(moments)
     drawn = blank(top + 1.9 * rows + 0.5)
@@ -98,17 +98,17 @@ def _slice(axes: Axes, cut: Mapping[str, Any], row: Mapping[str, Any], *, first:
     axes.plot(values, distance, marker="o", markersize=3.2, linestyle="none", color=_BLUE, label="others held")
     axes.plot(values, profile, color=INK, linewidth=1.2, label="others follow")
     axes.axvline(row["estimate"], color=_RED, linewidth=1.0, linestyle="--")
-    if row["log"]:
-        from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
+    if row["log"]:
         axes.set_xscale("log")
-        wide = values.max() / values.min() > 3.0
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if wide else (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)))
+        if values.max() / values.min() > 5.0:
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        else:  # so short a stretch is nearly linear, and has room for few labels
+            axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
-        from matplotlib.ticker import MaxNLocator
-
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=row["whole"]))
     known = distance[np.isfinite(distance)]
     if len(known) and known.min() > 0.0 and known.max() / known.min() > 30.0:

@@ -85,7 +85,9 @@ def test_every_family_measures_and_sets_name_known_ones() -> None:
         assert len(parse(",".join(names))) == len(names)
 
 
-@pytest.mark.parametrize("text", ["nothing", "acf:0", "acf:x", "acf_abs:5-2", "sd:1-3", "hill:80", "mean_abs:3", "sd,sd:1"])
+@pytest.mark.parametrize(
+    "text", ["nothing", "acf:0", "acf:x", "acf_abs:5-2", "sd:1-3", "hill:80", "mean_abs:3", "sd,sd:1"]
+)
 def test_names_that_do_not_fit_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--moments"):
         parse(text)
