@@ -4,7 +4,7 @@
     python docs/generate.py --check    exit code 1 if a page is out of date
 
 A page marks its tables by comments: ``<!-- table: X -->`` begins one, ``<!-- end -->`` ends it, where X is a model as
-``module:Model``, or ``agents``, ``families``, ``marks``, ``regimes`` or ``measures``.
+``module:Model``, or ``agents``, ``facts``, ``families``, ``marks``, ``regimes`` or ``measures``.
 """
 
 from __future__ import annotations
@@ -115,11 +115,25 @@ def measures_text() -> str:
     return "\n".join(rows)
 
 
+def facts_text() -> str:
+    """Every stylised fact: empirical range, what the range rests on."""
+    from experiments.facts.catalogue import FACTS
+    from experiments.facts.sheet import range_text
+
+    rows = ["| name | what | empirical range | source | note |", "|---|---|---|---|---|"]
+    for fact in FACTS:
+        low, high = (None if abs(bound) == float("inf") else bound for bound in (fact.low, fact.high))
+        bounds = range_text({"low": low, "high": high}) or "reported only"
+        what = f"{fact.what} ({fact.unit})" if fact.unit else fact.what
+        rows.append(f"| `{fact.name}` | {_cell(what)} | {bounds} | {_cell(fact.source)} | {_cell(fact.note)} |")
+    return "\n".join(rows)
+
+
 def table(what: str) -> str:
     """The text for a mark."""
     named = {
         "agents": agents_text, "families": families_text, "marks": marks_text, "regimes": regimes_text,
-        "measures": measures_text,
+        "measures": measures_text, "facts": facts_text,
     }  # fmt: skip
     if what in named:
         return named[what]()

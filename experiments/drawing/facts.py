@@ -220,7 +220,7 @@ def _acf_abs(axes: Axes, curves: _Curves) -> None:
     _fan(axes, curves, "acf_abs", fact(name).low, fact(name).high)
     axes.set_xlabel(f"lag ({_lag_unit(curves)})")
     shown = curves.median(name)
-    _corner(axes, f"exponent {shown}" if shown else "no power law")
+    _corner(axes, f"exponent {shown}" if shown else "no power law", right=False, top=False)
 
 
 def _acf_sign(axes: Axes, curves: _Curves) -> None:
@@ -230,7 +230,7 @@ def _acf_sign(axes: Axes, curves: _Curves) -> None:
     _fan(axes, curves, "acf_sign", fact("sign_decay").low, fact("sign_decay").high)
     axes.set_xlabel("lag (taker orders)")
     shown = curves.median("sign_decay")
-    _corner(axes, f"exponent {shown}" if shown else "no power law")
+    _corner(axes, f"exponent {shown}" if shown else "no power law", right=False, top=False)
 
 
 def _signature(axes: Axes, curves: _Curves) -> None:
