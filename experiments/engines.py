@@ -200,40 +200,6 @@ def keeping(jobs: int, plugins: Sequence[str] = ()) -> Iterator[None]:
         _pool = previous
 
 
-class KeptPool:
-    """Worker processes that stay between calls of :meth:`map`, for searches that run one batch after another.
-
-    Args:
-        jobs: number of worker processes.
-    """
-
-    def __init__(self, jobs: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._stop = context.Event()
-        self._executor = ProcessPoolExecutor(
-            jobs, mp_context=context, initializer=_begin_worker, initargs=(self._stop,)
-        )
-
-    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
-        """Yield (position, result) as workers finish.
-
-        Raises:
-            MarginLabError: what a task raised (:class:`RunFailed` where it is none of ours).
-        """
-        with _one_thread_each(), _interrupts_ignored():
-            futures = {self._executor.submit(_guarded, function, task): i for i, task in enumerate(tasks)}
-        for future in as_completed(futures):
-            result = future.result()
-            if isinstance(result, _Failure):
-                raise RunFailed(f"{result.kind}: {result.message}", result.detail)
-            yield futures[future], result
-
-    def close(self) -> None:
-        """End the workers; runs under way stop at their next chunk of steps."""
-        self._stop.set()
-        self._executor.shutdown(wait=True, cancel_futures=True)
-
-
 @contextmanager
 def kept(jobs: int) -> Iterator[Engine]:
     """An engine for many batches: in this process for one job, a pool that lasts as long as the block for more."""
