@@ -187,7 +187,8 @@ def tail_difference(on: Floats, off: Floats, *, resamples: int = _RESAMPLES) -> 
     tail = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
 
     def estimate(value: float, sample: Floats) -> dict[str, Any]:
-        low, high = np.nanquantile(sample, tail) if len(on) > 1 else (np.nan, np.nan)
+        known = sample[np.isfinite(sample)]
+        low, high = np.quantile(known, tail) if len(on) > 1 and len(known) else (np.nan, np.nan)
         return {"value": float(value), "low": float(low), "high": float(high), "n": len(on)}
 
     return {

@@ -13,7 +13,7 @@ from experiments.studies import convergence as study
 from experiments.validation.bands import CALM, CONSISTENT, SHOCK, WITHIN, Band, Context, Measurement, number
 
 QUICK_SECONDS, FULL_SECONDS = 60.0, 900.0
-_SOURCE = "SCIENCE: report convergence in the step size (60/10/1 s) and in the round limit; the tolerance is ours"
+_SOURCE = "design study: report convergence in the step size (60/10/1 s) and in the round limit; the tolerance is ours"
 _GROUP = "convergence"
 _TARGET = 1.1
 _SIZES = (0.005, 0.02, 0.1)
@@ -85,11 +85,11 @@ def _rounds(context: Context) -> dict[str, Measurement]:
     by = {one["limit"]: one for one in result["limits"]}
     said = ", ".join(f"{limit}: {number(one['multiplier']['ratio']):.3f}" for limit, one in by.items())
     change = by[_DEFAULT_ROUNDS]["liquidated_change"]
-    mean, low, high = (100 * number(change[key]) for key in ("mean", "low", "high"))
+    points, low, high = (100 * number(change[key]) for key in ("mean", "low", "high"))
     return {
         "rounds-multiplier": Measurement.of(by[_DEFAULT_ROUNDS]["multiplier_change"], len(seeds), said),
         "rounds-multiplier-5": Measurement.of(by[min(by)]["multiplier_change"], len(seeds), said),
-        "rounds-liquidated": Measurement(mean, low, high, len(seeds)),
+        "rounds-liquidated": Measurement(points, low, high, len(seeds)),
     }
 
 

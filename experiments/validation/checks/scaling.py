@@ -11,8 +11,8 @@ from experiments.studies.crossover_fits import UNIFORM
 from experiments.validation.bands import CONSISTENT, ESTIMATE, WITHIN, Band, Context, Measurement, number
 
 QUICK_SECONDS, FULL_SECONDS = 40.0, 900.0
-_SOURCE = "SCIENCE: a sharp crossover lies near 1.1-1.7, with a bimodal share of open interest liquidated"
-_OPEN = "SCIENCE: finite-size scaling is an open problem, so the answer is reported without a band"
+_SOURCE = "design study: a sharp crossover lies near 1.1-1.7, with a bimodal share of open interest liquidated"
+_OPEN = "design study: finite-size scaling is an open problem, so the answer is reported without a band"
 _QUICK = {"factors": (1, 4), "targets": (0.7, 1.3, 2.0, 2.5)}
 _WHOLE_SEEDS = 0.3  # of the seeds are run at the largest size of the whole market, which takes longest
 
