@@ -24,7 +24,7 @@ _LEFT, _RIGHT = -1.0, 2.0
 _COLORS = {"pass": "#004488", "miss": "#bb5566", "unclear": "#997700", "error": "#bb5566", "reported": MUTED}
 _WIDE = "#6699cc"  # passes by its rule, not by its interval
 _MARKERS = {"pass": "o", "miss": "X", "unclear": "D", "error": "X"}
-_ROW, _EXTRA = 0.165, 0.12  # inches: a row, and what each further result adds to it
+_ROW, _EXTRA = 0.165, 0.07  # inches: a row, and what each further result adds to it
 
 
 def position(value: float, low: float | None, high: float | None, unit: float = 1.0) -> float:

@@ -129,10 +129,9 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         found += [f"{indent}{more}" for more in wrapped[1:]]
         if row["note"] and row["verdict"] != PASS:
             found += textwrap.wrap(row["note"], _WIDTH - 11, initial_indent=" " * 11, subsequent_indent=" " * 11)
-    return [
-        *found, "", *([_CROSSING, ""] if any(crosses(row) for row in rows) else []), *_not_met(rows), f"{len(rows)} bands: {counted(result['verdicts'])}", "",
-        f"Results hash: {result['results_hash']}",
-    ]  # fmt: skip
+    crossing = [_CROSSING, ""] if any(crosses(row) for row in rows) else []
+    counts = f"{len(rows)} bands: {counted(result['verdicts'])}"
+    return [*found, "", *crossing, *_not_met(rows), counts, "", f"Results hash: {result['results_hash']}"]
 
 
 def _not_met(rows: Sequence[Row]) -> list[str]:
