@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments.studies import crossover as study
 from experiments.studies.crossover_fits import UNIFORM
+from experiments.studies.sizes import FINER, WAYS
 from experiments.validation.bands import CONSISTENT, ESTIMATE, WITHIN, Band, Context, Measurement, number
 
 QUICK_SECONDS, FULL_SECONDS = 40.0, 900.0
@@ -42,9 +43,9 @@ def check(context: Context) -> dict[str, Measurement]:
     """Measure the bands that are asked for."""
     seeds = context.seeds()
     sizes: dict[str, Any] = dict(_QUICK) if context.quick else {"most": max(1, round(_WHOLE_SEEDS * len(seeds)))}
-    ways = tuple(way for way in study.WAYS if context.wants(f"crossover-width-{way}"))
+    ways = tuple(way for way in WAYS if context.wants(f"crossover-width-{way}"))
     if not ways:
-        ways, sizes = (study.FINER,), sizes | {"factors": (1,)}
+        ways, sizes = (FINER,), sizes | {"factors": (1,)}
     crossover = study.Crossover(context.scenario("shock"), seeds, ways=ways, **sizes)
     folder = context.folder("sizes", crossover.job())
     result = study.measure(crossover, workers=context.workers, folder=folder, on_done=context.on_done)
