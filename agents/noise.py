@@ -9,8 +9,8 @@ after another empty several levels, and volume and volatility are much larger.
 With ``feedback`` part of the rate answers to the market: every trader compares the price with its own exponential
 average, the horizons spread from minutes to days, and the further the price has gone the more orders come, squared
 distances in units of what a random walk would show. Moves breed orders and orders breed moves (quadratic Hawkes
-processes: Blanc, Donier & Bouchaud 2017, Quantitative Finance 17:171-188; horizons of many lengths: Mueller et al. 1997,
-Journal of Empirical Finance 4:213-239), so that volatility clusters on all these scales.
+processes: Blanc, Donier & Bouchaud 2017, Quantitative Finance 17:171-188; horizons of many lengths: Mueller et al.
+1997, Journal of Empirical Finance 4:213-239), so that volatility clusters on all these scales.
 """
 
 from __future__ import annotations

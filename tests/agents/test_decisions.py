@@ -19,6 +19,7 @@ CASES = {
     "latent-value-centred": ("latent", {"count": 7, "value_centred": True, "concentration": 2}, liquidity.decide, 1),
     "noise": ("noise", {"count": 9}, noise.decide, 1),
     "noise-market-orders": ("noise", {"count": 9, "walk_ticks": -1}, noise.decide, 1),
+    "noise-feedback": ("noise", {"count": 9, "feedback": 0.6, "feedback_most": 3}, noise.decide, 1),
     "noise-limits": ("noise", {"count": 9, "walk_ticks": 2, "arrivals": 12}, noise.decide, 1),
     "fundamentalists": ("fundamentalists", {"count": 60, "period": 3}, fundamentalists.decide, 1),
     "hedgers": ("hedgers", {"count": 60, "period": 3, "child_lots": 9, "mean_lots": 4}, hedgers.decide, 1),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import agents
+from agents.kernels import noise as kernels
 from sim.kernels.ledger import equity
 from sim.kernels.state import (
     CANCEL_ALL,
@@ -119,6 +120,37 @@ class TestNoise:
         calm = len(over(state, population, 390))
         state.activity[:] = 3.0
         assert len(over(state, population, 390)) / calm == pytest.approx(3.0, rel=0.15)
+
+    def test_feedback_takes_its_part_from_a_price_that_stands_still(self) -> None:
+        plain, (population,) = rig.market([("noise", {"arrivals": 20})])
+        plain.levels["depth"] = 100
+        still, (excited,) = rig.market([("noise", {"arrivals": 20, "feedback": 0.6})])
+        still.levels["depth"] = 100
+        ratio = len(over(still, excited, 390)) / len(over(plain, population, 390))
+        assert ratio == pytest.approx(0.4, rel=0.1)
+
+    def test_feedback_is_bounded_and_fades_as_averages_catch_up(self) -> None:
+        params = {"arrivals": 20, "feedback": 0.5, "feedback_most": 4, "feedback_shortest": 1, "feedback_longest": 20}
+        state, (population,) = rig.market([("noise", params)])
+        state.levels["depth"] = 100
+        calm = len(over(state, population, 100))
+        state.history[:] += 0.2
+        factors = [kernels.excitement(state, 0) for _ in range(400)]
+        assert factors[0] == pytest.approx(0.5 + 0.5 * 4)
+        assert factors[-1] == pytest.approx(0.5, abs=1e-6)
+        assert (np.diff(factors) <= 0).all()
+        assert calm == pytest.approx(0.5 * 20 * 100, rel=0.1)
+
+    def test_feedback_is_neutral_in_a_random_walk_of_its_volatility(self) -> None:
+        params = {"feedback": 0.5, "feedback_volatility": 0.038, "feedback_most": 1000, "feedback_longest": 30}
+        state, _ = rig.market([("noise", params)])
+        steps = np.random.default_rng(3).normal(0.0, 0.038 / np.sqrt(1440), 6000)
+        level = state.history[0, 0] + np.cumsum(steps)
+        factors = []
+        for now in level:
+            state.history[:, 0] = now  # only the last completed step is looked at
+            factors.append(kernels.excitement(state, 0))
+        assert np.mean(factors[200:]) == pytest.approx(1.0, abs=0.1)
 
 
 class TestFundamentalists:
