@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.drawing.canvas import WIDTH, FigureFile, finish, look
 from experiments.drawing.palette import GRID, INK, MUTED, PAPER
-from experiments.validation.table import measured
+from experiments.validation.table import crosses, measured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +22,9 @@ CAPTION = (
 )
 _LEFT, _RIGHT = -1.0, 2.0
 _COLORS = {"pass": "#004488", "miss": "#bb5566", "unclear": "#997700", "error": "#bb5566", "reported": MUTED}
+_WIDE = "#6699cc"  # passes by its rule, not by its interval
 _MARKERS = {"pass": "o", "miss": "X", "unclear": "D", "error": "X"}
-_ROW, _EXTRA = 0.165, 0.12  # inches: a row, and what each further result adds to it
+_ROW, _EXTRA = 0.165, 0.07  # inches: a row, and what each further result adds to it
 
 
 def position(value: float, low: float | None, high: float | None, unit: float = 1.0) -> float:
@@ -141,7 +142,7 @@ def _rows(
 
 
 def _interval(axes: Axes, y: float, row: Mapping[str, Any], unit: float, *, filled: bool) -> None:
-    color = _COLORS[row["verdict"]]
+    color = _WIDE if crosses(row) else _COLORS[row["verdict"]]
     if row["value"] is None or (row["band_low"] is None and row["band_high"] is None):
         axes.annotate(
             measured(row), (0.5, y), ha="center", va="center", fontsize=6.5, color=color, annotation_clip=False
@@ -169,6 +170,8 @@ def _legend(axes: Axes, names: Sequence[str], height: float) -> None:
     for verdict in ("pass", "unclear", "miss"):
         color = _COLORS[verdict]
         handles.append(Line2D([], [], color=color, marker=_MARKERS[verdict], markersize=4.6, label=verdict))
+        if verdict == "pass":
+            handles.append(Line2D([], [], color=_WIDE, marker="o", markersize=4.6, label="pass, interval wider"))
     if len(names) > 1:
         for number, name in enumerate(names):
             face = MUTED if number == 0 else PAPER

@@ -28,7 +28,7 @@ from experiments.store import OutputFolder, code_hash, plain
 from experiments.studies.cascades import at_target
 from experiments.studies.crossover_fits import bimodality, crossover, decay_with_size, interval, logistic_fit
 from experiments.studies.setups import sale, seeding
-from experiments.studies.sizes import FINER, WAYS, WHOLE, enlarged
+from experiments.studies.sizes import WAYS, WHOLE, enlarged
 
 if TYPE_CHECKING:
     from sim.market import Market
@@ -292,4 +292,32 @@ def _curve(size: _Size) -> list[dict[str, float]]:
     ]
 
 
-__all__ = ["FACTORS", "FINER", "GRID", "WHOLE", "Crossover", "liquidated_shares", "measure", "summary"]
+def lines(result: Mapping[str, Any]) -> list[str]:
+    """The result as Markdown tables."""
+    shown = [
+        "| market | seeds | R0 at P = 1/2 | width in ln R0 | largest spread of the share | bimodality there |",
+        "|---|---|---|---|---|---|",
+    ]
+    for size in result["sizes"]:
+        cells = [_cell(size[name]) for name in ("position", "width", "spread", "bimodality")]
+        shown.append(f"| {size['way']} x{size['factor']} | {size['seeds']} | " + " | ".join(cells) + " |")
+    targets = [point["target"] for point in result["sizes"][0]["curve"]]
+    shown += ["", "| P(share > 30 %) at R0 | " + " | ".join(f"{t:g}" for t in targets) + " |"]
+    shown.append("|---|" + "---|" * len(targets))
+    for size in result["sizes"]:
+        cells = [f"{point['probability']:.2f}" for point in size["curve"]]
+        shown.append(f"| {size['way']} x{size['factor']} | " + " | ".join(cells) + " |")
+    shown += ["", "| way | exponent of width | of the share's width | of its spread | change of bimodality |"]
+    shown.append("|---|---|---|---|---|")
+    for way, trend in result["ways"].items():
+        cells = [_cell(trend[name]) for name in ("width", "share_width", "spread", "bimodality_change")]
+        shown.append(f"| {way} | " + " | ".join(cells) + " |")
+    return shown
+
+
+def _cell(estimate: Mapping[str, Any]) -> str:
+    if estimate["value"] is None:
+        return "-"
+    if estimate["low"] is None:
+        return f"{estimate['value']:.2f}"
+    return f"{estimate['value']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"

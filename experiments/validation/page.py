@@ -18,7 +18,7 @@ from typing import Any
 
 from experiments.store import installation
 from experiments.validation.bands import ERROR, MISS, PASS, REPORTED, UNCLEAR, VERDICTS
-from experiments.validation.table import Row, asked, counted, measured, rule_in_words, seeds
+from experiments.validation.table import Row, asked, counted, crosses, measured, rule_in_words, seeds
 from sim.errors import ConfigError, MarginLabError
 
 TUNING, FRESH = "tuning", "fresh"
@@ -31,9 +31,9 @@ Each row asks one question of the market and gives the range in which the answer
 whole 95 % interval of the measurement lies in the range, is a **miss** when the whole interval lies outside, and is
 *unclear* when the interval crosses an edge: more seeds would tell. Where a band is stated of the sample itself (a share
 of seeds, an exact zero) the estimate decides; where it asks for "no significant difference", the interval has to reach
-the range; where there is no range, the answer is *reported* and not judged. The last table says which rule a row has
-and where its band comes from. A negative control is a market spoilt on purpose; its band is the failure that must
-show."""
+the range; where there is no range, the answer is *reported* and not judged. A pass with a star (\\*) is one by such a
+rule, with an interval that crosses an edge. The last table says which rule a row has and where its band comes from. A
+negative control is a market spoilt on purpose; its band is the failure that must show."""
 
 
 def page(results: Mapping[str, Mapping[str, Any]], figure: str | None = None) -> str:
@@ -145,7 +145,11 @@ def _table(rows: Sequence[Mapping[str, Any]], results: Mapping[str, Any]) -> str
         cells = []
         for name in results:
             of = row["by"].get(name)
-            cells += ["", "", ""] if of is None else [measured(of), seeds(of), _WORDS[of["verdict"]]]
+            cells += (
+                ["", "", ""]
+                if of is None
+                else [measured(of), seeds(of), _WORDS[of["verdict"]] + ("\\*" if crosses(of) else "")]
+            )
         control = "Negative control: " if row["control"] else ""
         shown = [f"`{row['id']}`", f"{control}{asked(row['question'])}", row["statement"], *cells]
         lines.append("| " + " | ".join(_cell(text) for text in shown) + " |")

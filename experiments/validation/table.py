@@ -22,6 +22,7 @@ from experiments.validation.bands import (
 Row = Mapping[str, Any]
 SIGNS = {PASS: "pass", MISS: "MISS", UNCLEAR: "unclear", ERROR: "ERROR", REPORTED: "-"}
 _WIDTH = 120
+_CROSSING = "* passes by its rule, though the interval crosses an edge of the band"
 
 
 def figures(value: float | None) -> str:
@@ -71,6 +72,14 @@ def seeds(row: Row) -> str:
     return f"{row['seeds']}" if row["n"] is None else f"{row['seeds']} ({row['n']:,} obs.)"
 
 
+def crosses(row: Row) -> bool:
+    """Whether a row passes by its rule although its interval is not within the band."""
+    low, high, band_low, band_high = (row[key] for key in ("low", "high", "band_low", "band_high"))
+    if row["verdict"] != PASS or low is None or high is None:
+        return False
+    return bool((band_low is not None and low < band_low) or (band_high is not None and high > band_high))
+
+
 def sorted_rows(rows: Iterable[Row]) -> list[Row]:
     """By group, in the groups' order; within it errors, misses, unclear rows, then what passes."""
     found = list(rows)
@@ -94,7 +103,16 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     markets = ", ".join(result["markets"].values()) or "no scenario"
     kind = "quick run" if result["quick"] else "full run"
     found = [f"Validation of {markets}: {kind}, seeds from {result['first_seed']}", ""]
-    cells = [(SIGNS[row["verdict"]], row["id"], row["statement"], measured(row), seeds(row)) for row in rows]
+    cells = [
+        (
+            f"{SIGNS[row['verdict']]}{'*' if crosses(row) else ''}",
+            row["id"],
+            row["statement"],
+            measured(row),
+            seeds(row),
+        )
+        for row in rows
+    ]
     widths = [max(len(cell[i]) for cell in cells) for i in range(5)]
     widths[2] = min(widths[2], 44)
     group = None
@@ -111,10 +129,9 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         found += [f"{indent}{more}" for more in wrapped[1:]]
         if row["note"] and row["verdict"] != PASS:
             found += textwrap.wrap(row["note"], _WIDTH - 11, initial_indent=" " * 11, subsequent_indent=" " * 11)
-    return [
-        *found, "", *_not_met(rows), f"{len(rows)} bands: {counted(result['verdicts'])}", "",
-        f"Results hash: {result['results_hash']}",
-    ]  # fmt: skip
+    crossing = [_CROSSING, ""] if any(crosses(row) for row in rows) else []
+    counts = f"{len(rows)} bands: {counted(result['verdicts'])}"
+    return [*found, "", *crossing, *_not_met(rows), counts, "", f"Results hash: {result['results_hash']}"]
 
 
 def _not_met(rows: Sequence[Row]) -> list[str]:

@@ -11,7 +11,7 @@ from experiments.studies.setups import with_clearing
 from experiments.validation.bands import CONSISTENT, ESTIMATE, Band, Context, Measurement
 
 QUICK_SECONDS, FULL_SECONDS = 25.0, 180.0
-_SOURCE = "SCIENCE: cascades, 80-100 pairs, liquidations off only from the shock onward"
+_SOURCE = "design study: cascades, 80-100 pairs, liquidations off only from the shock onward"
 _EMA_HALF_LIFE = 60.0 * math.log(0.5) / math.log(0.9)  # weight .1 per minute
 _LOW, _NEAR, _HIGH = 0.2, 1.1, 1.65
 
@@ -31,7 +31,7 @@ BANDS = (
     ),
     _band(
         "cascade-ema", "drawdown multiplier at R0 1.1 with an EMA mark (weight .1 a minute)", "about 1.15", 1.0, 1.3,
-        source="SCIENCE: the multiplier falls from 1.5-1.6 to 1.15; the range around it is ours", rule=CONSISTENT,
+        source="design study: the multiplier falls from 1.5-1.6 to 1.15; the range around it is ours", rule=CONSISTENT,
     ),
 )  # fmt: skip
 

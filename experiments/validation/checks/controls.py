@@ -19,7 +19,7 @@ from experiments.validation.checks.facts import mean, tapes
 from experiments.validation.checks.impact import exponent
 from sim.errors import ConfigError
 
-QUICK_SECONDS, FULL_SECONDS = 40.0, 160.0
+QUICK_SECONDS, FULL_SECONDS = 10.0, 80.0
 
 MAKERS = 4
 """Times as many market makers."""

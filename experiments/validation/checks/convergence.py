@@ -13,7 +13,7 @@ from experiments.studies import convergence as study
 from experiments.validation.bands import CONSISTENT, WITHIN, Band, Context, Measurement, number
 
 QUICK_SECONDS, FULL_SECONDS = 60.0, 900.0
-_SOURCE = "SCIENCE: report convergence in the step size (60/10/1 s) and in the round limit; the tolerance is ours"
+_SOURCE = "design study: report convergence in the step size (60/10/1 s) and in the round limit; the tolerance is ours"
 _GROUP = "convergence"
 _TARGET = 1.1
 _SIZES = (0.005, 0.02, 0.1)

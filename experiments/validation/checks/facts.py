@@ -17,7 +17,7 @@ from experiments.scenario import Scenario
 from experiments.statistics import mean_interval, ratio_of_means
 from experiments.validation.bands import ESTIMATE, Band, Context, Measurement, number
 
-QUICK_SECONDS, FULL_SECONDS = 15.0, 30.0
+QUICK_SECONDS, FULL_SECONDS = 10.0, 30.0
 
 _QUICK, _FULL = 16, 64
 _TABLE = "design study of this simulator, 16 seeds of 6 days"

@@ -10,7 +10,7 @@ from experiments.impact.study import ImpactStudy, measure
 from experiments.scenario import Scenario
 from experiments.validation.bands import CONSISTENT, ESTIMATE, SHOCK, Band, Context, Measurement, number
 
-QUICK_SECONDS, FULL_SECONDS = 60.0, 400.0
+QUICK_SECONDS, FULL_SECONDS = 20.0, 250.0
 
 SIZES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Shares of daily volume, worked at 20 % of mean volume."""

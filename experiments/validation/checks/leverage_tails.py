@@ -13,7 +13,7 @@ from experiments.studies import tails as study
 from experiments.validation.bands import CONSISTENT, ESTIMATE, Band, Context, Measurement, number
 
 QUICK_SECONDS, FULL_SECONDS = 15.0, 90.0
-_SOURCE = "SCIENCE: leverage and tails"
+_SOURCE = "design study: leverage and tails"
 TARGETS = {"tails-below": 0.2, "tails-near": 1.65}
 
 BANDS = (

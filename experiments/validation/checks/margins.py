@@ -9,8 +9,8 @@ from experiments.studies import forked_margin as study
 from experiments.validation.bands import CONSISTENT, ESTIMATE, WITHIN, Band, Context, Measurement, number
 
 QUICK_SECONDS, FULL_SECONDS = 35.0, 420.0
-_SOURCE = "SCIENCE: margin regimes, forked at the shock, 60 pairs, dynamic less static"
-_OURS = "SCIENCE: the comparison at equal mean margin; the band (an effect of either sign is an answer) is ours"
+_SOURCE = "design study: margin regimes, forked at the shock, 60 pairs, dynamic less static"
+_OURS = "design study: the comparison at equal mean margin; the band (an effect of either sign is an answer) is ours"
 
 _DRAWDOWN = "drawdown added after a forced sale"
 _FORCED = "leveraged open interest liquidated in addition after a forced sale"

@@ -11,8 +11,8 @@ from experiments.validation.bands import ESTIMATE, Band, Context, Measurement, n
 
 QUICK_SECONDS, FULL_SECONDS = 10.0, 60.0
 TARGET = 0.2  # no reduction is to be expected where cascades make the arms differ for good
-_SOURCE = "SCIENCE: pairing"
-_NOT_STATED = "SCIENCE gives 12-13 at 60 and at 240 steps; the band is ours"
+_SOURCE = "design study: pairing"
+_NOT_STATED = "design study gives 12-13 at 60 and at 240 steps; the band is ours"
 
 _VARIANCE = "variance reduction by pairing, log change of the mid"
 
@@ -28,7 +28,7 @@ BANDS = (
     ),
     _band(
         "pairing-initial", f"{_VARIANCE} after 60 minutes, initial margin 2 against 2.5 %", "at least 8", 8.0, math.inf,
-        "SCIENCE gives 19-21; the band is ours",
+        "design study gives 19-21; the band is ours",
     ),
     _band("pairing-state", "arrays that differ before the fork, over arms and a second run", "0", 0.0, 0.0),
 )  # fmt: skip

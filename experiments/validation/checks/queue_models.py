@@ -10,7 +10,7 @@ from experiments.replications import queue_paths, zero_intelligence
 from experiments.replications.queue_model import Rates, mid_up
 from experiments.validation.bands import ESTIMATE, Band, Context, Measurement
 
-QUICK_SECONDS, FULL_SECONDS = 20.0, 70.0
+QUICK_SECONDS, FULL_SECONDS = 10.0, 60.0
 
 _QUEUES = "Cont, Stoikov and Talreja (2010), Operations Research 58(3), 549-563, table for a spread of one tick"
 _ZERO = "Smith, Farmer, Gillemot and Krishnamurthy (2003), Quantitative Finance 3, 481; computed apart"

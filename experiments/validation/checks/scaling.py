@@ -8,11 +8,12 @@ from typing import Any
 
 from experiments.studies import crossover as study
 from experiments.studies.crossover_fits import UNIFORM
+from experiments.studies.sizes import FINER, WAYS
 from experiments.validation.bands import CONSISTENT, ESTIMATE, WITHIN, Band, Context, Measurement, number
 
 QUICK_SECONDS, FULL_SECONDS = 40.0, 900.0
-_SOURCE = "SCIENCE: a sharp crossover lies near 1.1-1.7, with a bimodal share of open interest liquidated"
-_OPEN = "SCIENCE: finite-size scaling is an open problem, so the answer is reported without a band"
+_SOURCE = "design study: a sharp crossover lies near 1.1-1.7, with a bimodal share of open interest liquidated"
+_OPEN = "design study: finite-size scaling is an open problem, so the answer is reported without a band"
 _QUICK = {"factors": (1, 4), "targets": (0.7, 1.3, 2.0, 2.5)}
 _WHOLE_SEEDS = 0.3  # of the seeds are run at the largest size of the whole market, which takes longest
 
@@ -42,9 +43,9 @@ def check(context: Context) -> dict[str, Measurement]:
     """Measure the bands that are asked for."""
     seeds = context.seeds()
     sizes: dict[str, Any] = dict(_QUICK) if context.quick else {"most": max(1, round(_WHOLE_SEEDS * len(seeds)))}
-    ways = tuple(way for way in study.WAYS if context.wants(f"crossover-width-{way}"))
+    ways = tuple(way for way in WAYS if context.wants(f"crossover-width-{way}"))
     if not ways:
-        ways, sizes = (study.FINER,), sizes | {"factors": (1,)}
+        ways, sizes = (FINER,), sizes | {"factors": (1,)}
     crossover = study.Crossover(context.scenario("shock"), seeds, ways=ways, **sizes)
     folder = context.folder("sizes", crossover.job())
     result = study.measure(crossover, workers=context.workers, folder=folder, on_done=context.on_done)

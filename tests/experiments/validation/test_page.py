@@ -11,7 +11,7 @@ import pytest
 from experiments.drawing.validation import accepted, position, summary_figure
 from experiments.validation import page
 from experiments.validation.run import Validation, validate
-from experiments.validation.table import figures, lines, listing, measured
+from experiments.validation.table import crosses, figures, lines, listing, measured
 from sim.errors import ConfigError
 from tests.experiments.validation import fakes
 
@@ -92,6 +92,15 @@ def test_bands_of_one_run_only_have_an_empty_cell(results: dict[str, dict[str, A
     changed["fresh"]["rows"] = [row for row in changed["fresh"]["rows"] if row["id"] != "inside"]
     row = next(line for line in page.page(changed).splitlines() if line.startswith("| `inside`"))
     assert row.endswith("| pass |  |  |  |")
+
+
+def test_a_pass_with_an_interval_across_an_edge_is_marked() -> None:
+    row = {"verdict": "pass", "low": 0.5, "high": 1.5, "band_low": 0.0, "band_high": 1.0}
+    assert crosses(row)
+    assert not crosses({**row, "high": 1.0})
+    assert not crosses({**row, "band_high": None})
+    assert not crosses({**row, "verdict": "unclear"})
+    assert not crosses({**row, "low": None})
 
 
 @pytest.mark.parametrize(
