@@ -86,7 +86,12 @@ def test_a_killed_calibration_goes_on(
     kept = len(list((tmp_path / "out" / "evaluations").glob("*.json")))
     assert kept == 2
     ran.clear()
-    monkeypatch.setattr(study_module, "simulate", lambda task: ran.append(task) or real(task))
+
+    def counted(task: Any) -> Any:
+        ran.append(task)
+        return real(task)
+
+    monkeypatch.setattr(study_module, "simulate", counted)
     assert _run([*command, "--out", str(tmp_path / "out")]) == 0
     resumed = json.loads(capsys.readouterr().out)
     assert resumed["results_hash"] == whole["results_hash"]
