@@ -136,6 +136,7 @@ def test_moments_answer_to_parameters_as_they_should() -> None:
         (["--free", "world.volatility=0.01:0.1", "--data", "FILE", "--bar", "90"], "--bar"),
         (["--free", "world.volatility=0.01:0.1", "--data", "FILE", "--contract", "btc"], "--contract"),
         (["--free", "world.volatility=0.01:0.1", "--data", "FILE", "--recover", "5"], "--recover"),
+        (["--free", "world.volatility=0.01:0.1", "--data", "FILE", "--error-seeds", "3"], "--error-seeds"),
         (["--free", "populations.hedgers.count=2.5:9", "--data", "FILE"], "whole bounds"),
         (["--free", "margin.params.initial=0.01:0.1", "--recover", "3", "--seeds", "999:1003"], "--data-seeds"),
     ],

@@ -258,3 +258,14 @@ def test_keys_are_tried_on_the_scenario() -> None:
     alpha = parse_free(["world.alpha=0.01:0.3", "world.beta=0.5:0.95"])
     base = ["world.kind=garch", "world.alpha=0.1", "world.beta=0.8"]
     assert len(settle(alpha, "calm", base)) == 2  # alpha + beta >= 1 is a corner of the space, no error
+
+
+def test_errors_from_simulated_runs_agree_with_the_bootstrap_where_it_is_right() -> None:
+    """The toy forgets at once, so both covariances estimate one thing."""
+    evaluator = Evaluator(toy.Toy(), toy.simulate, SEEDS, InProcess())
+    errors = []
+    for count in (0, 60):
+        problem = _problem(1000, Method(replications=200, budget=40, slices=0, block=3, error_seeds=count))
+        found = fit(problem, solve(problem, evaluator))
+        errors.append([row["error"] for row in found["parameters"]])
+    assert errors[1] == pytest.approx(errors[0], rel=0.4)
