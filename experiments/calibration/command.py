@@ -40,6 +40,7 @@ class Options:
     local_method: str
     step: float
     slices: int
+    error_seeds: int
     recover: int | None
     data_seeds: int
     assignments: tuple[str, ...]
@@ -49,13 +50,13 @@ class Options:
     def method(self) -> Method:
         """Weights, search and derivatives."""
         return Method(self.weighting, self.block, self.replications, self.budget, self.global_method,
-                      self.local_method, self.step, self.slices)  # fmt: skip
+                      self.local_method, self.step, self.slices, self.error_seeds)  # fmt: skip
 
     def said(self) -> dict[str, Any]:
         """The options as the command line that makes the result again needs them: those that differ from the usual."""
         usual = {"moments": "volatility", "budget": 200, "price": "last", "form": "auto", "weighting": "full",
                  "replications": 1000, "global_method": "sobol", "local_method": "nelder-mead", "step": 0.05,
-                 "slices": 9, "data_seeds": 1000}  # fmt: skip
+                 "slices": 9, "error_seeds": 0, "data_seeds": 1000}  # fmt: skip
         names = {"form": "format", "global_method": "global", "local_method": "local", "bar_seconds": "bar"}
         found: list[str] = []
         for key, value in self.__dict__.items():

@@ -121,4 +121,4 @@ def _told(
 
 
 def _length(vector: Floats, weight: Floats) -> float:
-    return float(np.sqrt(max(vector @ weight @ vector, 0.0)))
+    return max(float(vector @ weight @ vector), 0.0) ** 0.5

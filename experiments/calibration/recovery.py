@@ -48,8 +48,9 @@ def command(
     if options.recover is None or options.recover < 2:
         raise ConfigError.of("--recover", options.recover, "at least 2 series")
     seeds = tuple(range(options.data_seeds, options.data_seeds + options.recover))
-    if set(seeds) & set(options.seeds):
-        raise ConfigError.of("--data-seeds", options.data_seeds, "seeds that --seeds does not have")
+    used = set(options.seeds) | set(range(max(options.seeds) + 1, max(options.seeds) + 1 + options.error_seeds))
+    if set(seeds) & used:
+        raise ConfigError.of("--data-seeds", options.data_seeds, "seeds that --seeds and --error-seeds do not use")
     count = options.bars or DEFAULT_BARS
     study = Calibration(
         options.scenario, tuple(free), tuple(chosen), options.seeds, _blank(count, options.bar_seconds),

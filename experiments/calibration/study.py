@@ -51,6 +51,8 @@ class Method:
         local_method: of the second.
         step: half-width of the derivatives' differences, as a share of the bounds' distance.
         slices: places of each slice; 0 for none.
+        error_seeds: further runs at the estimate, whose spread gives the covariance for errors and tests; 0: the
+            bootstrap's.
     """
 
     weighting: str = "full"
@@ -61,6 +63,7 @@ class Method:
     local_method: str = "nelder-mead"
     step: float = STEP
     slices: int = cuts.POINTS
+    error_seeds: int = 0
 
     def validate(self, dimensions: int, bars: int) -> None:
         """Refuse what cannot be carried out.
@@ -140,6 +143,9 @@ class Calibration:
         if self.price not in PRICES:
             raise ConfigError.of("--price", self.price, one_of(self.price, PRICES))
         self.method.validate(len(self.free), self.data.count)
+        if 0 < self.method.error_seeds < 2 * len(self.moments):
+            allowed = f"0, or at least twice as many as moments ({2 * len(self.moments)})"
+            raise ConfigError.of("--error-seeds", self.method.error_seeds, allowed)
         if data_known:
             check(self.data, self.moments)
         scenario = scenarios.load(self.source, self.assignments)
@@ -229,6 +235,7 @@ class Problem:
         tau: simulated length over the data's, over all seeds.
         method: weights, search, derivatives.
         start: points tried first.
+        ratio: length of a simulated run over that of the data.
     """
 
     free: tuple[Free, ...]
@@ -237,6 +244,7 @@ class Problem:
     tau: float
     method: Method
     start: tuple[Mapping[str, float], ...] = ()
+    ratio: float = 1.0
 
 
 def solve(problem: Problem, evaluator: Evaluator) -> dict[str, Any]:
@@ -276,6 +284,7 @@ def solve(problem: Problem, evaluator: Evaluator) -> dict[str, Any]:
     for last in (*[False] * (_ROUNDS - 1), True):
         best = values_at(free, searched.best)
         (evaluation,) = evaluator([best])
+        omega = _simulated_covariance(problem, evaluator, best, omega)
         slopes = jacobian(evaluator, free, best, weighed.matrix, method.step)
         gap = evaluation.mean - problem.data.values
         inferred = infer(free, gap, slopes.matrix, omega, weighed.matrix)
@@ -293,6 +302,26 @@ def solve(problem: Problem, evaluator: Evaluator) -> dict[str, Any]:
         "best": best, "search": searched, "weights": weighed, "omega": omega, "jacobian": slopes,
         "inference": inferred, "slices": cut, "evaluation": evaluation, "lowest": distance(lower.mean),
     }  # fmt: skip
+
+
+def _simulated_covariance(
+    problem: Problem, evaluator: Evaluator, best: Mapping[str, float], otherwise: Floats
+) -> Floats:
+    """Covariance of simulated less observed moments from how runs at the estimate differ, where that is asked for.
+
+    Under the model a run as long as the data varies as the data's moments do, also in what a bootstrap of one series
+    cannot see: states that last as long as the series.
+    """
+    count = problem.method.error_seeds
+    if count == 0:
+        return otherwise
+    first = max(evaluator.seeds) + 1
+    more = Evaluator(evaluator.model, evaluator.function, range(first, first + count), evaluator.engine)
+    (runs,) = more([best])
+    if runs.moments is None:
+        raise ConfigError.of("--error-seeds", count, f"0 here: {runs.problem}")
+    spread = np.atleast_2d(np.cov(runs.moments, rowvar=False))
+    return np.asarray(problem.ratio * (1.0 + 1.0 / problem.tau) * spread, np.float64)
 
 
 def _inside(free: tuple[Free, ...], values: Mapping[str, float]) -> bool:
@@ -321,7 +350,15 @@ def calibrate(
     """
     data = weights.of_data(study.data, study.moments, block=study.method.block, replications=study.method.replications)
     start = _own_values(study)
-    problem = Problem(study.free, tuple(m.name for m in study.moments), data, study.tau, study.method, start)
+    problem = Problem(
+        study.free,
+        tuple(m.name for m in study.moments),
+        data,
+        study.tau,
+        study.method,
+        start,
+        study.simulated_bars / study.data.count,
+    )
     expected = study.method.budget + len(study.free) * (4 + max(0, study.method.slices - 1))
 
     def told(done: int) -> None:

@@ -61,6 +61,9 @@ def calibrate(
         str, typer.Option("--step", help="Half-width of differences, as a share of the bounds' distance.")
     ] = "0.05",
     slices: Annotated[str, typer.Option("--slices", help="Points of each slice; 0 for none.")] = "9",
+    error_seeds: Annotated[
+        str, typer.Option("--error-seeds", help="Further runs at the estimate that give errors; 0: the bootstrap does.")
+    ] = "0",
     recover: Annotated[
         str | None,
         typer.Option("--recover", metavar="N", help="Fit N series simulated at the scenario's own values instead."),
@@ -84,6 +87,7 @@ def calibrate(
             block=None if block is None else whole("--block", block),
             replications=whole("--replications", replications), global_method=global_method,
             local_method=local_method, step=_number("--step", step), slices=_count("--slices", slices),
+            error_seeds=_count("--error-seeds", error_seeds),
             recover=None if recover is None else whole("--recover", recover),
             data_seeds=_count("--data-seeds", data_seeds), assignments=tuple(assignments or ()),
             plugins=tuple(plugin or ()),

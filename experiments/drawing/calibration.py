@@ -116,7 +116,7 @@ def _slice(axes: Axes, cut: Mapping[str, Any], row: Mapping[str, Any], *, first:
     else:
         axes.set_ylim(bottom=0.0)
     name = row["name"]
-    axes.set_xlabel(name if len(name) <= 26 else "..." + name[-24:], fontsize=7.5)
+    axes.set_xlabel(name if len(name) <= 30 else "..." + name[-27:], fontsize=7.0)
     axes.tick_params(labelsize=7.0)
     if first:
         axes.legend(fontsize=6.5, frameon=False, loc="best")

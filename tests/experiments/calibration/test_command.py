@@ -86,7 +86,12 @@ def test_a_killed_calibration_goes_on(
     kept = len(list((tmp_path / "out" / "evaluations").glob("*.json")))
     assert kept == 2
     ran.clear()
-    monkeypatch.setattr(study_module, "simulate", lambda task: ran.append(task) or real(task))
+
+    def counted(task: Any) -> Any:
+        ran.append(task)
+        return real(task)
+
+    monkeypatch.setattr(study_module, "simulate", counted)
     assert _run([*command, "--out", str(tmp_path / "out")]) == 0
     resumed = json.loads(capsys.readouterr().out)
     assert resumed["results_hash"] == whole["results_hash"]
@@ -131,6 +136,7 @@ def test_moments_answer_to_parameters_as_they_should() -> None:
         (["--free", "world.volatility=0.01:0.1", "--data", "FILE", "--bar", "90"], "--bar"),
         (["--free", "world.volatility=0.01:0.1", "--data", "FILE", "--contract", "btc"], "--contract"),
         (["--free", "world.volatility=0.01:0.1", "--data", "FILE", "--recover", "5"], "--recover"),
+        (["--free", "world.volatility=0.01:0.1", "--data", "FILE", "--error-seeds", "3"], "--error-seeds"),
         (["--free", "populations.hedgers.count=2.5:9", "--data", "FILE"], "whole bounds"),
         (["--free", "margin.params.initial=0.01:0.1", "--recover", "3", "--seeds", "999:1003"], "--data-seeds"),
     ],

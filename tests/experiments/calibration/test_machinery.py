@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +109,7 @@ def test_sandwich_and_j_of_a_linear_model_are_the_textbook_ones() -> None:
     root = rng.standard_normal((5, 5))
     omega = root @ root.T
     free = (Free(("a",), -10.0, 10.0), Free(("b",), -10.0, 10.0))
-    inverse = np.linalg.inv(omega)
+    inverse = np.asarray(np.linalg.inv(omega), np.float64)
     known = np.linalg.inv(matrix.T @ inverse @ matrix)
     draws = rng.multivariate_normal(np.zeros(5), omega, 250)
     j, diagonal = [], []
@@ -147,7 +148,7 @@ def test_intervals_of_logarithmic_parameters_stay_positive() -> None:
 def test_derivatives_of_the_toy_are_exact_enough_and_judged() -> None:
     evaluator = Evaluator(toy.Toy(), toy.simulate, SEEDS, InProcess())
     problem = _problem(77)
-    metric = np.linalg.inv(problem.data.covariance)
+    metric = np.asarray(np.linalg.inv(problem.data.covariance), np.float64)
     found = jacobian(evaluator, FREE, TRUTH, metric, 0.02)
     # sd = scale sqrt(1 + ma^2) in bp; autocorrelation ma / (1 + ma^2)
     assert found.matrix[0, 0] == pytest.approx(100.0 * np.sqrt(1.09), rel=0.03)
@@ -157,7 +158,7 @@ def test_derivatives_of_the_toy_are_exact_enough_and_judged() -> None:
 
 def test_derivatives_of_whole_numbers_move_by_one() -> None:
     class Counted:
-        def task(self, values: dict[str, float], seed: int) -> tuple[float, int]:
+        def task(self, values: Mapping[str, float], seed: int) -> tuple[float, int]:
             assert values["n"].is_integer()
             return values["n"], seed
 
@@ -257,3 +258,14 @@ def test_keys_are_tried_on_the_scenario() -> None:
     alpha = parse_free(["world.alpha=0.01:0.3", "world.beta=0.5:0.95"])
     base = ["world.kind=garch", "world.alpha=0.1", "world.beta=0.8"]
     assert len(settle(alpha, "calm", base)) == 2  # alpha + beta >= 1 is a corner of the space, no error
+
+
+def test_errors_from_simulated_runs_agree_with_the_bootstrap_where_it_is_right() -> None:
+    """The toy forgets at once, so both covariances estimate one thing."""
+    evaluator = Evaluator(toy.Toy(), toy.simulate, SEEDS, InProcess())
+    errors = []
+    for count in (0, 60):
+        problem = _problem(1000, Method(replications=200, budget=40, slices=0, block=3, error_seeds=count))
+        found = fit(problem, solve(problem, evaluator))
+        errors.append([row["error"] for row in found["parameters"]])
+    assert errors[1] == pytest.approx(errors[0], rel=0.4)

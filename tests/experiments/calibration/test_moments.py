@@ -104,8 +104,8 @@ def test_trades_become_bars_with_quiet_minutes_and_a_night() -> None:
     start = pd.Timestamp("2024-05-01T09:30")
     seconds = np.concatenate([np.arange(0, 3600, 20.0), 90_000 + np.arange(0, 3600, 20.0)])
     seconds = seconds[(seconds < 600) | (seconds >= 900)]  # five quiet minutes, then a night
-    trades = pd.DataFrame({"time": start + pd.to_timedelta(seconds, unit="s"), "price": 100 + np.arange(len(seconds)) / 100,
-                           "size": 2.0, "sign": 0})  # fmt: skip
+    times, prices = start + pd.to_timedelta(seconds, unit="s"), 100 + np.arange(len(seconds)) / 100
+    trades = pd.DataFrame({"time": times, "price": prices, "size": 2.0, "sign": 0})
     bars = from_series(Series("x", "x.csv", "plain", trades=trades))
     assert bars.count == 119
     assert np.isnan(bars.returns).sum() == 1

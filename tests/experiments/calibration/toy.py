@@ -1,4 +1,4 @@
-"""A model that costs nothing: normal returns with a scale and a first-order moving average, for tests of the machinery."""
+"""A model that costs nothing, for tests of the machinery: normal returns with a scale and a moving average."""
 
 from __future__ import annotations
 
