@@ -47,6 +47,7 @@ SIZES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 LOWEST, HIGHEST = 0.0005, 0.2
 SIDES = {"both": (1, -1), "buy": (1,), "sell": (-1,)}
 LIQUIDATIONS = ("own", "on", "off", "compare")
+_SWITCH: dict[str, bool | None] = {"own": None, "on": True, "off": False}
 DURING, AFTER = 20, 20
 """Points of the path while the metaorder is worked, and after its end."""
 
@@ -232,16 +233,21 @@ def one_seed(task: ImpactTask) -> jobs.UnitResult:
     facts = _facts(base, prepared)
     records: list[dict[str, Any]] = []
     modes = ("on", "off") if study.liquidations == "compare" else (study.liquidations,)
+    twins = {}
     for mode in modes:
-        switch = {"own": None, "on": True, "off": False}[mode]
+        switch = _SWITCH[mode]
         twin = base.fork(liquidations=switch, events=later)
-        # units are of the scenario's own length, so that they do not depend on the sizes that are asked for
         run.advance(twin, max(study.scenario.steps, study.last_step), prepared.steps)
-        mid, volume = tape(twin, contract)
-        lots_before = _scripted_lots(twin, contract)
+        twins[mode] = *tape(twin, contract), _scripted_lots(twin, contract)
         twin.close()
-        window = slice(study.measured_from, study.scenario.steps)
-        units = _units(mid[window], volume[window], prepared.market.steps_per_day)
+    # one set of units for both switches, of the twin without liquidations: the same lots are sold in either. They are
+    # of the scenario's own length, so that they do not depend on the sizes that are asked for.
+    window = slice(study.measured_from, study.scenario.steps)
+    mid, volume, _ = twins[modes[-1]]
+    units = _units(mid[window], volume[window], prepared.market.steps_per_day)
+    for mode in modes:
+        switch = _SWITCH[mode]
+        mid, _, lots_before = twins[mode]
         for size in study.sizes:
             for side in SIDES[study.sides]:
                 steps = study.steps_of(size)

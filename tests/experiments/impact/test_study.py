@@ -81,6 +81,8 @@ def test_liquidations_are_compared_from_one_state(small: Path) -> None:
     assert {run["liquidations"] for run in result["runs"]} == {"on", "off"}
     assert both["effect"]["prefactor_ratio"]["value"] > 0.0
     assert result["at_start"]["r0"]["median"] > 0.5
+    sold = {(run["seed"], run["size"]): run["lots"] for run in result["runs"] if run["liquidations"] == "on"}
+    assert all(sold[run["seed"], run["size"]] == run["lots"] for run in result["runs"])
     off = measure(study(small, liquidations="off", r0=1.5, sides="sell", relaxation=0.0))
     assert [row["impact_bp"] for row in off["curve"]] == [row["impact_bp"] for row in both["off"]["curve"]]
 
