@@ -228,11 +228,20 @@ def _begin_worker(stop: Event, plugins: Sequence[str] = ()) -> None:
     global _stop
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if plugins:
         import margin
 
         for path in plugins:
             margin.load_plugin(path)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for tasks for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _guarded(function: Callable[[Any], Any], task: Any) -> Any:

@@ -87,6 +87,27 @@ def test_kill_at_any_moment_loses_at_most_the_runs_in_flight(tmp_path: Path) -> 
     assert "finished run" in again.communicate()[1]
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
+    process = start(tmp_path / "out", tmp_path / "log", "2", pause=0.3)
+    wait_for(tmp_path / "log", 1, process)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) >= 2
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 20
+    while any(_alive(child) for child in children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [child for child in children if _alive(child)]
+
+
+def _alive(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_the_same_result_for_any_number_of_jobs(tmp_path: Path) -> None:
     first, _ = start(tmp_path / "one", tmp_path / "log1").communicate()
     second, _ = start(tmp_path / "two", tmp_path / "log2", "2").communicate()
