@@ -49,6 +49,9 @@ class LatentParams(PopulationParams):
         2000.0, gt=0, description="mean of the exponential lifetime, steps", json_schema_extra=IN_STEPS
     )
     value_centred: bool = Field(False, description="centre orders on the exogenous value and let them cross the book")
+    prefill: bool = Field(
+        False, description="send arrivals x lifetime orders at the first step, so that the book starts as deep as it stays"
+    )
 
 
 def decide(desk: Desk) -> None:
@@ -57,6 +60,8 @@ def decide(desk: Desk) -> None:
     centre = floor(desk.quote.value * 16 + 0.5) if p.value_centred else desk.quote.mid_subticks
     lowest, highest = (int(price) for price in band_limits(desk.state, desk.contract))
     arrivals = keyed.poisson(desk.uniform(DRAW_COUNT, desk.step, 0), p.arrivals)
+    if p.prefill and desk.step == 1:
+        arrivals += int(p.arrivals * p.lifetime)
     for order in range(arrivals):
         u_side, u_distance, u_size, u_life = desk.uniform4(DRAW_EVENT, desk.step, order)
         is_buy = u_side < 0.5
@@ -102,4 +107,5 @@ class LatentLiquidity(Population):
             "lifetime": p.lifetime,
             "value_centred": p.value_centred,
             "concentration": p.concentration,
+            "prefill": p.prefill,
         }

@@ -25,13 +25,17 @@ from sim.kernels.state import (
     SUBTICKS,
 )
 
-PARAMS = ("arrivals", "depth_ticks", "size_mu", "size_sigma", "lifetime", "value_centred", "concentration")
-ARRIVALS, DEPTH_TICKS, SIZE_MU, SIZE_SIGMA, LIFETIME, VALUE_CENTRED, CONCENTRATION = range(7)
+PARAMS = ("arrivals", "depth_ticks", "size_mu", "size_sigma", "lifetime", "value_centred", "concentration", "prefill")
+ARRIVALS, DEPTH_TICKS, SIZE_MU, SIZE_SIGMA, LIFETIME, VALUE_CENTRED, CONCENTRATION, PREFILL = range(8)
 
 
 @kernel(DECIDE)
 def decide(state, population):
-    """Send this step's limit orders. Draws: one count per step, one block of four uniforms per order."""
+    """Send this step's limit orders. Draws: one count per step, one block of four uniforms per order.
+
+    A prefilled book gets, at the first step, as many orders as rest in the long run; lifetimes have no memory, so those
+    that remain of orders sent long ago are drawn like those of new ones.
+    """
     step, seed = state.meta[M_STEP], state.meta[M_SEED]
     first = state.pop_ints[population, PI_FIRST]
     count = state.pop_ints[population, PI_COUNT]
@@ -47,6 +51,8 @@ def decide(state, population):
     above = (centre + SUBTICKS - 1) >> 4
     low, high = band_limits(state, contract)
     orders = poisson(uniform(seed, stream + DRAW_COUNT, step, np.int64(0)), parameters[ARRIVALS])
+    if step == 1 and parameters[PREFILL] != 0.0:
+        orders += np.int64(parameters[ARRIVALS] * parameters[LIFETIME])
     for order in range(orders):
         u_side, u_distance, u_size, u_life = uniform4(seed, stream + DRAW_EVENT, step, order, np.int64(0))
         side = BUY if u_side < 0.5 else SELL

@@ -18,6 +18,7 @@ from tests.agents import rig
 
 CASES = {
     "latent": ("latent", {"count": 7}, liquidity.decide, 1),
+    "latent-prefilled": ("latent", {"count": 7, "prefill": True, "lifetime": 9.0}, liquidity.decide, 1),
     "latent-value-centred": ("latent", {"count": 7, "value_centred": True, "concentration": 2}, liquidity.decide, 1),
     "noise": ("noise", {"count": 9}, noise.decide, 1),
     "noise-market-orders": ("noise", {"count": 9, "walk_ticks": -1}, noise.decide, 1),

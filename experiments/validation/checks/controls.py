@@ -48,7 +48,7 @@ BANDS = (
     ),
     _band(
         "control-unsplit", "Autocorrelation of order signs at lags of 500 to 2,000 orders, no order being split?",
-        "0: no long memory", 0.0, 0.0, _THEORY, quick_seeds=16, full_seeds=64, rule=CONSISTENT,
+        "not above 0: no long memory", -math.inf, 0.0, _THEORY, quick_seeds=16, full_seeds=64, rule=CONSISTENT,
     ),
 )  # fmt: skip
 
@@ -83,8 +83,9 @@ def unsplit(scenario: Scenario) -> Scenario:
     """The market in which nobody splits: a noise taker's parent is one order, and so is what anybody else wants."""
     spoilt = changed(scenario, "noise", "parent_longest", lambda longest: 1)
     for kind in dict.fromkeys(spec.kind for spec in scenario.populations):
-        if "child_lots" in agents.parameters(kind).model_fields:
-            spoilt = changed(spoilt, kind, "child_lots", lambda lots: _WHOLE)
+        for key in ("child_lots", "unwind_lots"):
+            if key in agents.parameters(kind).model_fields:
+                spoilt = changed(spoilt, kind, key, lambda lots: _WHOLE)
     return spoilt
 
 

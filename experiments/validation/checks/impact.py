@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from experiments.events import SeedOpenInterest
 from experiments.impact.study import ImpactStudy, measure
 from experiments.scenario import Scenario
 from experiments.validation.bands import CONSISTENT, ESTIMATE, SHOCK, Band, Context, Measurement, number
@@ -26,14 +27,14 @@ def _prefactors() -> list[Band]:
         bands.append(
             Band(
                 f"impact-prefactor-r0-{r0:g}", "metaorder impact",
-                f"Prefactor of impact with liquidations over that without, at R0 about {r0:g}?", f"at least {least:g}",
+                f"Prefactor of impact of sales with liquidations over that without, at R0 about {r0:g}?", f"at least {least:g}",
                 least, math.inf, quick_seeds=8, **shared,
             )
         )  # fmt: skip
         bands.append(
             Band(
                 f"impact-exponent-change-r0-{r0:g}", "metaorder impact",
-                f"Change of the exponent by liquidations, at R0 about {r0:g}?", "not significant", 0.0, 0.0,
+                f"Change of that exponent by liquidations, at R0 about {r0:g}?", "not significant", 0.0, 0.0,
                 quick_seeds=0, rule=CONSISTENT, **shared,
             )
         )  # fmt: skip
@@ -65,9 +66,10 @@ def check(context: Context) -> Mapping[str, Measurement]:
         ids = (f"impact-prefactor-r0-{r0:g}", f"impact-exponent-change-r0-{r0:g}")
         if not context.wants(*ids):
             continue
+        market = context.scenario("shock")
         study = ImpactStudy(
-            context.scenario("shock"), SIZES, context.seeds(*ids), liquidations="compare", r0=r0, relaxation=0.0,
-            plugins=context.plugins,
+            market, SIZES, context.seeds(*ids), liquidations="compare", r0=r0, relaxation=0.0, sides="sell",
+            at_step=_seeded(market), plugins=context.plugins,
         )  # fmt: skip
         result = measured(context, f"r0-{r0:g}", study)
         effect, at = result["liquidations"]["effect"], result["at_start"]["r0"]["median"]
@@ -76,6 +78,12 @@ def check(context: Context) -> Mapping[str, Measurement]:
         change = effect["exponent_change"]
         found[ids[1]] = _of(change, study, _detectable(change))
     return found
+
+
+def _seeded(market: Scenario) -> int | None:
+    """The step after open interest is seeded: from an hour later on, a high R0 has begun to fall without a metaorder."""
+    steps = [market.event_steps[event.name] for event in market.events if isinstance(event, SeedOpenInterest)]
+    return max(steps) + 1 if steps else None
 
 
 def exponent(context: Context, part: str, scenario: Scenario, seeds: tuple[int, ...]) -> tuple[Measurement, float]:
