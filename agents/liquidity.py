@@ -50,7 +50,7 @@ class LatentParams(PopulationParams):
     )
     value_centred: bool = Field(False, description="centre orders on the exogenous value and let them cross the book")
     prefill: bool = Field(
-        False, description="send arrivals x lifetime orders at the first step, so that the book starts as deep as it stays"
+        False, description="send arrivals x lifetime orders at the first step: the book starts as deep as it stays"
     )
 
 

@@ -158,6 +158,10 @@ def measure(
 def summary(target: float, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Exponents of one target from its runs."""
     on, off = (np.array([r[f"returns_{name}"] for r in runs], np.float64) for name in ("on", "off"))
+    # seeds differ in volatility, and a mixture of volatilities has a fat tail of its own: both arms of a seed are
+    # measured in its twin's standard deviations
+    unit = np.nanstd(off, axis=1, keepdims=True)
+    on, off = (np.divide(arm, unit, where=unit > 0, out=np.full_like(arm, np.nan)) for arm in (on, off))
     return {
         "target": target,
         "r0_median": float(np.nanmedian([np.nan if r["r0"] is None else r["r0"] for r in runs])),

@@ -27,8 +27,8 @@ def _prefactors() -> list[Band]:
         bands.append(
             Band(
                 f"impact-prefactor-r0-{r0:g}", "metaorder impact",
-                f"Prefactor of impact of sales with liquidations over that without, at R0 about {r0:g}?", f"at least {least:g}",
-                least, math.inf, quick_seeds=8, **shared,
+                f"Prefactor of impact of sales with liquidations over that without, at R0 about {r0:g}?",
+                f"at least {least:g}", least, math.inf, quick_seeds=8, **shared,
             )
         )  # fmt: skip
         bands.append(
@@ -81,7 +81,7 @@ def check(context: Context) -> Mapping[str, Measurement]:
 
 
 def _seeded(market: Scenario) -> int | None:
-    """The step after open interest is seeded: from an hour later on, a high R0 has begun to fall without a metaorder."""
+    """The step after open interest is seeded: an hour later a high R0 has begun to fall without a metaorder."""
     steps = [market.event_steps[event.name] for event in market.events if isinstance(event, SeedOpenInterest)]
     return max(steps) + 1 if steps else None
 
