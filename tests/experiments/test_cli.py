@@ -96,9 +96,7 @@ def test_bad_prices_are_one_line(marginlab: Call, small: Path, tmp_path: Path, r
     refused(marginlab("run", str(small), "--out", "out"), tmp_path, before, "prices.csv", part)
 
 
-def test_bad_input_ends_a_process_as_it_ends_the_command(
-    marginlab_process: Call, small: Path, tmp_path: Path
-) -> None:
+def test_bad_input_ends_a_process_as_it_ends_the_command(marginlab_process: Call, small: Path, tmp_path: Path) -> None:
     before = files(tmp_path)
     arguments = ("run", str(small), "--out", "out", "--set", "margin.regime=statik")
     refused(marginlab_process(*arguments), tmp_path, before, "margin.regime", "'statik'")
