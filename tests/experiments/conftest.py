@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from experiments import cli
+from experiments import cli, engines
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -92,6 +92,20 @@ def small(tmp_path: Path) -> Path:
     path = tmp_path / "small.toml"
     path.write_text(SMALL, encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def shared_pool() -> Iterator[engines.KeptPool]:
+    """Two worker processes that outlive a test."""
+    pool = engines.KeptPool(2)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def two_workers(shared_pool: engines.KeptPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for two workers is given processes that need not start and load the compiled code again."""
+    monkeypatch.setattr(engines, "_pool", shared_pool)
 
 
 @pytest.fixture
