@@ -7,9 +7,15 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from agents import registry as agents_registry
+from experiments import cli
+from margin import registry as margin_registry
 
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/**/*.md")
 COMMAND = re.compile(r"^\s*(?:\.venv/bin/)?marginlab ([a-z]+)", re.M)
@@ -59,21 +65,36 @@ def test_the_agentset_example_runs(project_root: Path, capsys: pytest.CaptureFix
     assert "latent" in capsys.readouterr().out
 
 
-def marginlab(root: Path, *arguments: str) -> dict[str, object]:
-    command = [sys.executable, "-m", "experiments", *arguments, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
-    assert done.returncode == 0, done.stderr
-    result: dict[str, object] = json.loads(done.stdout)
-    return result
+Command = Callable[..., dict[str, object]]
+
+
+@pytest.fixture
+def marginlab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Call the command within this process; what a plug-in registers is forgotten after the test."""
+    rules, kinds = margin_registry._registry, agents_registry._registered
+    monkeypatch.setattr(margin_registry, "_registry", replace(rules, rules={**rules.rules}, plugins={**rules.plugins}))
+    monkeypatch.setattr(agents_registry, "_registered", dict(kinds))
+
+    def call(*arguments: str) -> dict[str, object]:
+        with pytest.raises(SystemExit) as end:
+            cli.main([*arguments, "--json"])
+        shown = capsys.readouterr()
+        assert end.value.code == 0, shown.err
+        result: dict[str, object] = json.loads(shown.out)
+        return result
+
+    return call
 
 
 @pytest.mark.parametrize(("block", "regime"), [(0, "concentration"), (1, "range_rule")])
-def test_the_margin_rules_of_the_guide_run(project_root: Path, tmp_path: Path, block: int, regime: str) -> None:
+def test_the_margin_rules_of_the_guide_run(
+    project_root: Path, tmp_path: Path, marginlab: Command, block: int, regime: str
+) -> None:
     rule = tmp_path / "my_rule.py"
     rule.write_text(blocks(project_root / "docs" / "own-margin-rule.md", "python")[block], encoding="utf-8")
     assert len([line for line in rule.read_text().splitlines() if line.strip()]) <= 26
     result = marginlab(
-        project_root, "run", str(scenario_of_the_reference(project_root, tmp_path)), "--check", "--plugin", str(rule),
+        "run", str(scenario_of_the_reference(project_root, tmp_path)), "--check", "--plugin", str(rule),
         "--set", f"margin.regime={regime}", "--set", "market.steps=120", "--set", "market.burn_in=0",
     )  # fmt: skip
     assert result["results_hash"]
@@ -87,13 +108,13 @@ def scenario_of_the_reference(root: Path, folder: Path, extra: str = "") -> Path
     return path
 
 
-def test_the_agent_of_the_guide_trades(project_root: Path, tmp_path: Path) -> None:
+def test_the_agent_of_the_guide_trades(project_root: Path, tmp_path: Path, marginlab: Command) -> None:
     page = project_root / "docs" / "own-agent.md"
     agent = tmp_path / "my_agent.py"
     agent.write_text(blocks(page, "python")[0], encoding="utf-8")
     scenario = scenario_of_the_reference(project_root, tmp_path, blocks(page, "toml")[0])
     out = tmp_path / "out"
-    marginlab(project_root, "run", str(scenario), "--plugin", str(agent), "--check", "--set", "market.steps=300",
+    marginlab("run", str(scenario), "--plugin", str(agent), "--check", "--set", "market.steps=300",
               "--set", "record.trades=true", "--out", str(out))  # fmt: skip
     import pandas as pd
 

@@ -133,14 +133,23 @@ def _fail_vault(state, vault):
 
 
 @kernel()
+def _pay_debt_back(state):
+    """The fund's debt of earlier losses is no more than its equity is below zero; what it had beyond that is paid."""
+    own = fund_equity(state)
+    state.waterfall[W_FUND_DEBT] = min(state.waterfall[W_FUND_DEBT], max(-own, np.int64(0)))
+
+
+@kernel()
 def _fail_fund(state, fund):
     """A fund whose positions have lost more than it had: they go down the layers after it, then what is still missing.
 
-    What it owes of earlier losses is not counted again.
+    What it owes of earlier losses is not counted again; prices better than the mark, at which counterparties may close
+    its positions, pay it back.
     """
     cancel_all(state, fund, -1)
     if state.accounts[fund].positions > 0:
         walk(state, fund, np.int64(-1), np.int64(LAYER_FUND))
+        _pay_debt_back(state)
     missing = -fund_equity(state) - state.waterfall[W_FUND_DEBT]
     if missing > 0:
         make_good(state, fund, -1, missing)
@@ -162,8 +171,7 @@ def settle_backstops(state):
             _fail_vault(state, vault)
     fund = state.meta[M_TRADERS] + OFFSET_FUND
     if state.accounts[fund].positions != 0 or state.waterfall[W_FUND_DEBT] != 0:
-        own = fund_equity(state)
-        state.waterfall[W_FUND_DEBT] = min(state.waterfall[W_FUND_DEBT], max(-own, np.int64(0)))
-        if own + state.waterfall[W_FUND_DEBT] < 0:
+        _pay_debt_back(state)
+        if fund_equity(state) + state.waterfall[W_FUND_DEBT] < 0:
             _fail_fund(state, fund)
     settle_losses(state)

@@ -1,14 +1,16 @@
-"""A small market that runs in a moment, and the command line as a user calls it."""
+"""A small market that runs in a moment, and the command line: called within this process or as one of its own."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from experiments import cli, engines
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -92,14 +94,45 @@ def small(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def marginlab(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Call the command in a folder of its own."""
+@pytest.fixture(scope="session")
+def shared_pool() -> Iterator[engines.KeptPool]:
+    """Two worker processes that outlive a test."""
+    pool = engines.KeptPool(2)
+    yield pool
+    pool.close()
 
-    def call(*arguments: str, cwd: Path = tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
+
+@pytest.fixture
+def two_workers(shared_pool: engines.KeptPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for two workers is given processes that need not start and load the compiled code again."""
+    monkeypatch.setattr(engines, "_pool", shared_pool)
+
+
+@pytest.fixture
+def marginlab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Call the command in a folder of its own, within this process, which has the imports and the compiled code."""
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main(list(arguments))
+        assert isinstance(end.value.code, int)
+        return subprocess.CompletedProcess(["marginlab", *arguments], end.value.code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def marginlab_process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Call the command in a folder and a process of its own, as a shell does."""
+
+    def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "experiments", *arguments],
-            cwd=cwd,
+            cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             capture_output=True,
             text=True,

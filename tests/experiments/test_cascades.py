@@ -18,6 +18,7 @@ def test_open_interest_scales_with_the_target(small: Path) -> None:
     assert again.per_bid_depth == pytest.approx(2.0)
 
 
+@pytest.mark.usefixtures("two_workers")
 def test_twins_without_liquidations_fall_less(small: Path) -> None:
     loaded = scenario.load(small, ["margin.params.initial=0.02", "margin.params.maintenance=0.01"])
     study = Cascades(loaded, (0.05, 1.5), (0, 1, 2))

@@ -96,6 +96,12 @@ def test_bad_prices_are_one_line(marginlab: Call, small: Path, tmp_path: Path, r
     refused(marginlab("run", str(small), "--out", "out"), tmp_path, before, "prices.csv", part)
 
 
+def test_bad_input_ends_a_process_as_it_ends_the_command(marginlab_process: Call, small: Path, tmp_path: Path) -> None:
+    before = files(tmp_path)
+    arguments = ("run", str(small), "--out", "out", "--set", "margin.regime=statik")
+    refused(marginlab_process(*arguments), tmp_path, before, "margin.regime", "'statik'")
+
+
 def test_every_mistake_of_a_file_is_told_at_once_with_the_name_of_the_file(
     marginlab: Call, small: Path, tmp_path: Path
 ) -> None:
@@ -117,9 +123,11 @@ def test_a_folder_that_is_not_empty_is_refused(marginlab: Call, small: Path, tmp
     refused(marginlab("run", str(small), "--out", "full"), folder, {"thesis.txt"}, "--out", "full", "not empty")
 
 
-def test_a_run_gives_json_and_a_whole_folder(marginlab: Call, small: Path, tmp_path: Path) -> None:
+def test_a_run_gives_json_and_a_whole_folder(
+    marginlab: Call, marginlab_process: Call, small: Path, tmp_path: Path
+) -> None:
     options = ("--seed", "3", "--check", "--json", "--out", "out", "--set", "record.trades=true")
-    result = marginlab("run", str(small), *options)
+    result = marginlab_process("run", str(small), *options)
     assert result.returncode == 0, result.stderr
     printed = json.loads(result.stdout)
     folder = tmp_path / "out"
@@ -147,10 +155,10 @@ def test_listings(marginlab: Call) -> None:
     assert 'did you mean "shock"' in shown.stderr
 
 
-def test_a_folder_that_shadows_a_package_is_named(marginlab: Call, tmp_path: Path) -> None:
+def test_a_folder_that_shadows_a_package_is_named(marginlab_process: Call, tmp_path: Path) -> None:
     (tmp_path / "margin").mkdir()
     (tmp_path / "margin" / "__init__.py").write_text("", encoding="utf-8")
-    result = marginlab("regimes", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    result = marginlab_process("regimes", PYTHONPATH=f"{tmp_path}:{ROOT}")
     assert result.returncode == 2
     assert str(tmp_path / "margin") in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1

@@ -72,6 +72,7 @@ def test_forked_arms_share_one_history(loaded: Scenario, tmp_path: Path) -> None
     assert result["scales"]["fast"] > 0
 
 
+@pytest.mark.usefixtures("two_workers")
 def test_results_do_not_depend_on_workers_or_checks(loaded: Scenario) -> None:
     base = Comparison(loaded, ("static", "portfolio"), (3, 4), fork_at="sale")
     one = compare(base)

@@ -152,7 +152,13 @@ def test_bad_input_is_told_before_any_run(
     assert "Traceback" not in shown.err
 
 
-def test_a_step_that_is_no_part_of_a_bar_is_refused(minutes: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["calibrate", "calm", "--data", str(minutes), *FREE, "--set", "market.dt_seconds=45"]
+def test_a_step_that_is_no_part_of_a_bar_is_refused(
+    minutes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(minutes)
+    frame["time"] = pd.date_range("2024-05-01", periods=len(frame), freq="30s")
+    path = tmp_path / "halves.csv"
+    frame.to_csv(path, index=False)
+    command = ["calibrate", "calm", "--data", str(path), *FREE, "--set", "market.dt_seconds=20"]
     assert _run(command) == 2
-    assert "multiple of the scenario's step of 45 s" in capsys.readouterr().err
+    assert "multiple of the scenario's step of 20 s" in capsys.readouterr().err

@@ -52,6 +52,7 @@ def test_an_arm_is_the_market_with_the_metaorder_scripted_from_the_start(small: 
     twin.close()
 
 
+@pytest.mark.usefixtures("two_workers")
 def test_results_are_the_same_in_every_engine_and_hold_what_is_promised(small: Path) -> None:
     result = measure(study(small))
     assert set(result) >= KEYS

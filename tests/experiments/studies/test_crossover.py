@@ -8,6 +8,7 @@ import pytest
 
 from experiments import scenario
 from experiments.events import Metaorder, SeedOpenInterest
+from experiments.studies import crossover as study
 from experiments.studies.crossover import Crossover, measure, summary
 from experiments.studies.crossover_fits import UNIFORM, bimodality, crossover, decay_with_size, logistic_fit
 from experiments.studies.sizes import enlarged
@@ -61,12 +62,13 @@ def _runs(sharpening: float, seeds: int = 60) -> list[dict[str, Any]]:
     return runs
 
 
-def test_a_rise_that_sharpens_is_told_from_one_that_does_not() -> None:
+def test_a_rise_that_sharpens_is_told_from_one_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "_RESAMPLES", 150)  # enough for intervals as wide apart as these
     sharp = summary(_runs(0.5), ("finer",), (1, 4, 16))["ways"]["finer"]["width"]
-    fixed = summary(_runs(0.0), ("finer",), (1, 4, 16))["ways"]["finer"]["width"]
+    same = summary(_runs(0.0), ("finer",), (1, 4, 16))
+    fixed, base = same["ways"]["finer"]["width"], same["sizes"][0]
     assert sharp["low"] > 0.2
     assert fixed["low"] < 0 < fixed["high"]
-    base = summary(_runs(0.0), ("finer",), (1, 4, 16))["sizes"][0]
     assert base["position"]["low"] < 1.4 < base["position"]["high"]
     assert decay_with_size([1, 4], [1.0, float("nan")]) != decay_with_size([1, 4], [1.0, 0.5])
 
@@ -91,9 +93,9 @@ def test_enlarged_markets(small: Path) -> None:
 
 
 def test_small_markets_are_measured(small: Path) -> None:
-    study = Crossover(scenario.load(small), (0, 1, 2), factors=(1, 2), targets=(0.5, 2.0))
-    assert study.sizes() == [("finer", 1), ("finer", 2), ("whole", 2)]
-    result = measure(study)
+    asked = Crossover(scenario.load(small), (0, 1, 2), factors=(1, 2), targets=(0.5, 2.0))
+    assert asked.sizes() == [("finer", 1), ("finer", 2), ("whole", 2)]
+    result = measure(asked)
     low, high = result["sizes"][0]["curve"]
     assert low["r0"] < high["r0"]
     assert all(0 <= point["share"] <= 1 for size in result["sizes"] for point in size["curve"])
