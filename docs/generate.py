@@ -30,7 +30,7 @@ FAMILIES = (
     "static", "tiers", "cross", "isolated", "volatility", "procyclicality", "portfolio", "span", "tims", "historical",
     "crypto_portfolio", "options", "credit", "addons", "dynamic_initial",
 )  # fmt: skip  # from plain to composed
-MARKED = re.compile(r"(<!-- table: (?P<what>\S+) -->\n\n).*?(\n\n<!-- end -->)", re.S)
+MARKED = re.compile(r"(<!-- table: (?P<what>\S+) -->)\n.*?(<!-- end -->)", re.S)
 
 
 def model_table(model: Any, skip: Iterable[str] = ()) -> str:
@@ -143,7 +143,7 @@ def table(what: str) -> str:
 
 def rewritten(text: str) -> str:
     """A page with its tables as the models are now."""
-    return MARKED.sub(lambda found: found[1] + table(found["what"]) + found[3], text)
+    return MARKED.sub(lambda found: f"{found[1]}\n\n{table(found['what'])}\n\n{found[3]}", text)
 
 
 def _limits(field: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def sheet(measurements: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
 
     Returns:
         Plain data: ``series`` (how many), ``facts`` (a row each, in the order of the catalogue), ``verdicts`` (how
-        many of each), ``complete`` (True where nothing judged was missed).
+        many of each).
 
     Raises:
         ValueError: no measurements.
