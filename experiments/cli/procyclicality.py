@@ -1,0 +1,1 @@
+"""The command that measures how a margin rule moves with the market, and the market with the rule."""

@@ -1,0 +1,1 @@
+"""Commands that carry out studies from files and look into what they stored."""
