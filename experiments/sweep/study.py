@@ -82,6 +82,14 @@ class Study:
         """Every unit in the order of its index: by point, then seed, then regime."""
         return list(self._units)
 
+    def columns(self) -> list[dict[str, Any]]:
+        """What each point sets, dotted key -> value: the factor columns of the store."""
+        by_name = {factor.title: factor for factor in self.factors}
+        return [
+            {key: value for name, chosen in p.values.items() for key, value in by_name[name].settings(chosen).items()}
+            for p in self.points
+        ]
+
     def identity(self) -> dict[str, Any]:
         """What makes two studies the same, as plain data: whatever the numbers of a run depend on.
 
