@@ -32,15 +32,15 @@ def run(
 
 
 def compare(
-    source: str, seeds: Sequence[int], *, margin: str | None, fork_at: str | None, assignments: Sequence[str],
-    plugins: Sequence[str], check: bool, jobs: int, out: str | None, as_json: bool,
+    source: str, seeds: Sequence[int], *, margin: str | None, baseline: str | None = None, fork_at: str | None,
+    assignments: Sequence[str], plugins: Sequence[str], check: bool, jobs: int, out: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """``marginlab compare``."""
     from experiments.studies.compare import DEFAULT_REGIMES, Comparison
 
     loaded = load(source, assignments, plugins)
     regimes = tuple(part.strip() for part in margin.split(",")) if margin is not None else DEFAULT_REGIMES
-    comparison = Comparison(loaded, regimes, tuple(seeds), fork_at, tuple(plugins), check)
+    comparison = Comparison(loaded, regimes, tuple(seeds), fork_at, tuple(plugins), check, base=baseline or "")
     result = _compare(comparison, jobs, out, as_json)
     if as_json:
         print_json(result)
