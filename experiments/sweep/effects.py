@@ -4,8 +4,8 @@ Points share their seeds, so every contrast between points is formed within a se
 what seeds have in common cancels, and no residual of a fitted surface has to stand for noise.
 
 For a factor with levels: the mean over the points of each level (for a grid, the main effect of Fisher 1935), and its
-difference from the first level. For numeric factors: the linear effect from the lowest to the highest value, from a least
-squares fit on all numeric factors together, per seed, and how much of the variance between points that fit explains.
+difference from the first level. For numeric factors: the linear effect from the lowest to the highest value, from a
+least squares fit on all numeric factors together, per seed, and how much of the variance between points it explains.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _fit(matrix: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[NDAr
     """Coefficients per seed, shape (columns, seeds), and the share of variance between points explained."""
     if not values.shape[1]:
         return np.empty((matrix.shape[1], 0)), None
-    coefficients = np.linalg.lstsq(matrix, values, rcond=None)[0]
+    coefficients = np.asarray(np.linalg.lstsq(matrix, values, rcond=None)[0], np.float64)
     mean = values.mean(axis=1)
     spread = float(np.var(mean))
     if spread == 0.0 or matrix.shape[0] <= matrix.shape[1]:

@@ -16,8 +16,8 @@ from experiments.scenario import Scenario
 from experiments.seeds import parse_seeds
 from experiments.sweep import factors as varying
 from experiments.sweep.factors import SCENARIO, FactorSection, Table
+from experiments.sweep.sections import MODELS, SECTIONS, EqualCostSection, StopSection, StudySection
 from experiments.sweep.study import Study, builtin
-from experiments.sweep.tables import MODELS, SECTIONS, EqualCostSection, StopSection, StudySection
 from experiments.sweep.units import WHOLE, Point, assignment
 from experiments.vocabulary import MEASURES
 from sim.errors import ConfigError, Problem

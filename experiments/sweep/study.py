@@ -12,7 +12,7 @@ from experiments import run
 from experiments.jobs import UnitResult
 from experiments.store import code_hash, file_hash, plain
 from experiments.sweep.factors import DesignSection, FactorSection
-from experiments.sweep.tables import DEFAULT_OUTCOMES, EqualCostSection, StopSection
+from experiments.sweep.sections import DEFAULT_OUTCOMES, EqualCostSection, StopSection
 from experiments.sweep.units import FORKED, WHOLE, Point, SweepUnit, units_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "studies"
