@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.statistics import LEVEL, holm, mean_interval, sign_flip_test, verdict
-from experiments.sweep.factors import FactorSection
+from experiments.sweep.factors import SAMPLED, FactorSection
 from experiments.sweep.study import Study
 from experiments.vocabulary import describe
 
@@ -32,11 +32,11 @@ def effects(study: Study, runs: pd.DataFrame, outcomes: Sequence[str], *, resamp
     """Main effects of every factor.
 
     Returns:
-        ``{factor: {"levels": [...], "labels": [...], "centres": [...], "response": {outcome: {regime: [estimate per
-        level]}}, "difference": {regime: {outcome: [estimate per level]}}, "contrasts": {what: {outcome: [estimate per
-        level but the first]}}, "slope": {what: {outcome: estimate}}, "explained": {...}}}`` with ``what`` a regime or
-        ``REGIME - BASELINE``. Contrasts and slopes have ``p`` of the sign-flip test and ``p_holm`` over factors,
-        levels, regimes and outcomes of a family.
+        By factor: ``labels`` of its levels and ``centres`` (numbers, or None); ``response`` {what: {outcome: [estimate
+        per level]}} with ``what`` a regime or ``REGIME - BASELINE``; ``contrasts`` {what: {outcome: [estimate per level
+        but the first]}}, ``slope`` {what: {outcome: estimate}} and ``explained`` (share of the variance between points)
+        for the baseline and the differences. Contrasts and slopes have ``p`` of the sign-flip test and ``p_holm`` over
+        factors, levels, regimes and outcomes of a family.
     """
     if not study.factors or len(study.points) < 2 or not len(runs):
         return {}
@@ -81,6 +81,8 @@ def _factor(
         for what, values in by.items():
             means = [values[group].mean(axis=0) for group in groups]
             response.setdefault(what, {})[name] = [mean_interval(m, resamples=resamples) for m in means]
+            if what in study.regimes and what != study.baseline:
+                continue  # what it does there is what it does under the baseline and to the difference
             contrasts.setdefault(what, {})[name] = [_tested(m - means[0], name, resamples) for m in means[1:]]
             if fitted is not None and factor.title in fitted[1]:
                 coefficients, share = _fit(fitted[0], values)
@@ -100,7 +102,8 @@ def _groups(study: Study, factor: FactorSection) -> tuple[list[list[int]], list[
     for value in given:
         if value not in distinct:
             distinct.append(value)
-    if len(distinct) <= MAX_LEVELS or not factor.is_numeric:
+    sampled = study.design.kind in SAMPLED and not factor.values and len(distinct) > BINS
+    if not factor.is_numeric or (len(distinct) <= MAX_LEVELS and not sampled):
         groups = [[i for i, value in enumerate(given) if value == level] for level in distinct]
         centres = [float(level) for level in distinct] if factor.is_numeric else None
         return groups, [factor.label(level) for level in distinct], centres
