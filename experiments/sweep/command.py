@@ -52,9 +52,7 @@ def command(
     return 0 if result["complete"] else FAILED_RUNS
 
 
-def command_line(
-    source: str, seeds: Sequence[int] | None, assignments: Sequence[str], plugins: Sequence[str]
-) -> str:
+def command_line(source: str, seeds: Sequence[int] | None, assignments: Sequence[str], plugins: Sequence[str]) -> str:
     """The shell line that does the sweep again, engine and folder apart."""
     import shlex
 
@@ -201,7 +199,9 @@ def _write_json(path: Path, content: Any) -> None:
 def _warm(study: Study) -> None:
     """Have compiled code in the cache before workers look for it; what cannot run at all fails there, unit by unit."""
     first = study.points[0]
-    comparison = Comparison(first.scenario, study.regimes, study.seeds[:1], first.event, study.plugins, base=study.baseline)
+    comparison = Comparison(
+        first.scenario, study.regimes, study.seeds[:1], first.event, study.plugins, base=study.baseline
+    )
     try:
         warm(comparison)
     except Exception:

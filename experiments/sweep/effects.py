@@ -4,8 +4,8 @@ Points share their seeds, so every contrast between points is formed within a se
 what seeds have in common cancels, and no residual of a fitted surface has to stand for noise.
 
 For a factor with levels: the mean over the points of each level (for a grid, the main effect of Fisher 1935), and its
-difference from the first level. For numeric factors: the linear effect from the lowest to the highest value, from a least
-squares fit on all numeric factors together, per seed, and how much of the variance between points that fit explains.
+difference from the first level. For numeric factors: the linear effect from the lowest to the highest value, from a
+least squares fit on all numeric factors together, per seed, and how much of the variance between points it explains.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.statistics import LEVEL, holm, mean_interval, sign_flip_test, verdict
-from experiments.sweep.factors import FactorSection
+from experiments.sweep.factors import SAMPLED, FactorSection
 from experiments.sweep.study import Study
 from experiments.vocabulary import describe
 
@@ -32,11 +32,11 @@ def effects(study: Study, runs: pd.DataFrame, outcomes: Sequence[str], *, resamp
     """Main effects of every factor.
 
     Returns:
-        ``{factor: {"levels": [...], "labels": [...], "centres": [...], "response": {outcome: {regime: [estimate per
-        level]}}, "difference": {regime: {outcome: [estimate per level]}}, "contrasts": {what: {outcome: [estimate per
-        level but the first]}}, "slope": {what: {outcome: estimate}}, "explained": {...}}}`` with ``what`` a regime or
-        ``REGIME - BASELINE``. Contrasts and slopes have ``p`` of the sign-flip test and ``p_holm`` over factors,
-        levels, regimes and outcomes of a family.
+        By factor: ``labels`` of its levels and ``centres`` (numbers, or None); ``response`` {what: {outcome: [estimate
+        per level]}} with ``what`` a regime or ``REGIME - BASELINE``; ``contrasts`` {what: {outcome: [estimate per level
+        but the first]}}, ``slope`` {what: {outcome: estimate}} and ``explained`` (share of the variance between points)
+        for the baseline and the differences. Contrasts and slopes have ``p`` of the sign-flip test and ``p_holm`` over
+        factors, levels, regimes and outcomes of a family.
     """
     if not study.factors or len(study.points) < 2 or not len(runs):
         return {}
@@ -81,6 +81,8 @@ def _factor(
         for what, values in by.items():
             means = [values[group].mean(axis=0) for group in groups]
             response.setdefault(what, {})[name] = [mean_interval(m, resamples=resamples) for m in means]
+            if what in study.regimes and what != study.baseline:
+                continue  # what it does there is what it does under the baseline and to the difference
             contrasts.setdefault(what, {})[name] = [_tested(m - means[0], name, resamples) for m in means[1:]]
             if fitted is not None and factor.title in fitted[1]:
                 coefficients, share = _fit(fitted[0], values)
@@ -100,7 +102,8 @@ def _groups(study: Study, factor: FactorSection) -> tuple[list[list[int]], list[
     for value in given:
         if value not in distinct:
             distinct.append(value)
-    if len(distinct) <= MAX_LEVELS or not factor.is_numeric:
+    sampled = study.design.kind in SAMPLED and not factor.values and len(distinct) > BINS
+    if not factor.is_numeric or (len(distinct) <= MAX_LEVELS and not sampled):
         groups = [[i for i, value in enumerate(given) if value == level] for level in distinct]
         centres = [float(level) for level in distinct] if factor.is_numeric else None
         return groups, [factor.label(level) for level in distinct], centres
@@ -131,7 +134,7 @@ def _fit(matrix: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[NDAr
     """Coefficients per seed, shape (columns, seeds), and the share of variance between points explained."""
     if not values.shape[1]:
         return np.empty((matrix.shape[1], 0)), None
-    coefficients = np.linalg.lstsq(matrix, values, rcond=None)[0]
+    coefficients = np.asarray(np.linalg.lstsq(matrix, values, rcond=None)[0], np.float64)
     mean = values.mean(axis=1)
     spread = float(np.var(mean))
     if spread == 0.0 or matrix.shape[0] <= matrix.shape[1]:

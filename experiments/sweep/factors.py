@@ -18,7 +18,7 @@ from sim.errors import Problem
 from sim.problems import one_of
 
 SCENARIO = "scenario"
-DESIGNS = ("grid", "list", "latin_hypercube", "sobol")
+SAMPLED = ("latin_hypercube", "sobol")
 LARGEST = 1_000_000
 _DIGITS = 12  # of generated values: a level of 0.01 is not written as 0.010000000000000002
 
@@ -184,7 +184,7 @@ def _fitting(
         for word in dict.fromkeys(entries):
             if entries.count(word) > 1:
                 problems.append(Problem(file, f"factors.{word}.{what}", word, f"a {what} that no other factor has"))
-    sampled = design.kind in ("latin_hypercube", "sobol")
+    sampled = design.kind in SAMPLED
     if sampled and not factors:
         problems.append(Problem(file, "factors", None, f"at least one [[factors]] table for a {design.kind}"))
     if sampled and design.points is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from experiments.scenario import Scenario
 from experiments.seeds import parse_seeds
 from experiments.sweep import factors as varying
 from experiments.sweep.factors import SCENARIO, FactorSection, Table
+from experiments.sweep.sections import MODELS, SECTIONS, EqualCostSection, StopSection, StudySection
 from experiments.sweep.study import Study, builtin
-from experiments.sweep.tables import MODELS, SECTIONS, EqualCostSection, StopSection, StudySection
 from experiments.sweep.units import WHOLE, Point, assignment
 from experiments.vocabulary import MEASURES
 from sim.errors import ConfigError, Problem
@@ -102,9 +102,11 @@ class Reader:
             if section.regimes.count(word) > 1:
                 self.say("study.regimes", word, "each regime once")
         self.overlap(factors)
-        self.checked()
+        if problems:
+            raise ConfigError(self.problems)
         points = self.points(section, factors, values, settings)
-        self.checked()
+        if not points:
+            raise ConfigError(self.problems)
         labels = section.regimes or (points[0].scenario.margin.regime,)
         baseline = self.baseline(section, labels, points[0].scenario)
         self.labels(labels, points, factors)
@@ -116,8 +118,8 @@ class Reader:
             name=self.name, title=section.name or self.name, file=self.file, folder=self.folder,
             source=self.scenario_source(section.scenario), seeds=seeds, reading=section.reading, regimes=labels,
             baseline=baseline, outcomes=section.outcomes, placebo=section.placebo, tables=section.tables,
-            plugins=plugins, settings=settings, factors=tuple(factors), design=design, points=tuple(points),
-            stop=stop, equal_cost=equal,
+            plugins=plugins, settings=(*settings, *self.assignments), factors=tuple(factors), design=design,
+            points=tuple(points), stop=stop, equal_cost=equal,
         )  # fmt: skip
 
     def say(self, key: str, value: Any, allowed: str) -> None:
@@ -249,7 +251,7 @@ class Reader:
     ) -> list[Point]:  # fmt: skip
         """Every point with its checked scenario."""
         found = []
-        seen: set[Problem] = set()
+        wrong = _Gathered()
         for index, chosen in enumerate(values):
             changed: dict[str, Any] = {}
             for factor in factors:
@@ -265,9 +267,8 @@ class Reader:
                 event = self.event(section, loaded)
                 found.append(Point(index, dict(chosen), source, texts, loaded, event))
             except ConfigError as error:
-                new = [p for p in map(self.placed, error.problems) if p not in seen]
-                seen.update(new)
-                self.problems += [self.at_point(p, index, chosen) for p in new]
+                wrong.add(map(self.placed, error.problems), index, chosen)
+        self.problems += wrong.problems(len(values))
         return found
 
     def placed(self, problem: Problem) -> Problem:
@@ -278,13 +279,6 @@ class Reader:
         if problem.file == overrides.SOURCE and overrides.source_of(problem.key, self.file, keys) == self.file:
             return replace(problem, file=self.file)
         return problem
-
-    def at_point(self, problem: Problem, index: int, values: Mapping[str, Any]) -> Problem:
-        """A problem with the point where it first shows."""
-        if not values:
-            return problem
-        where = ", ".join(f"{name} = {value!r}" for name, value in values.items())
-        return replace(problem, allowed=f"{problem.allowed} (point {index}: {where})")
 
     def event(self, section: StudySection, loaded: Scenario) -> str | None:
         """The event that arms fork at."""
@@ -314,16 +308,15 @@ class Reader:
 
     def labels(self, labels: Sequence[str], points: Sequence[Point], factors: Sequence[FactorSection]) -> None:
         """Every regime must exist and take its parameters at every point."""
-        seen: set[Problem] = set()
+        wrong = _Gathered()
         for point in points:
             for label in labels:
                 try:
                     regimes.make(point.scenario, label)
                 except ConfigError as error:
                     moved = (replace(p, key="study.regimes") if p.key == "margin.regime" else p for p in error.problems)
-                    new = [p for p in (replace(p, file=self.file) for p in moved) if p not in seen]
-                    seen.update(new)
-                    self.problems += [self.at_point(p, point.index, point.values) for p in new]
+                    wrong.add((replace(p, file=self.file) for p in moved), point.index, point.values)
+        self.problems += wrong.problems(len(points))
 
     def stopping(self, stop: StopSection | None, labels: Sequence[str], baseline: str) -> None:
         """The rule of stopping looks at an outcome and a regime of the study."""
@@ -342,6 +335,29 @@ class Reader:
         if both:
             allowed = f"seeds that the study does not use (it uses {min(both)})"
             self.say("equal_cost.seeds", equal.seeds, allowed)
+
+
+class _Gathered:
+    """Problems of many points, each told once: with the first point that has it, unless all have it."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, str, str], tuple[Problem, int, Mapping[str, Any], set[int]]] = {}
+
+    def add(self, problems: Iterable[Problem], index: int, values: Mapping[str, Any]) -> None:
+        """Take the problems of a point."""
+        for problem in problems:
+            key = (problem.file, problem.key, problem.allowed)
+            self.found.setdefault(key, (problem, index, values, set()))[3].add(index)
+
+    def problems(self, points: int) -> list[Problem]:
+        """What was gathered, out of a number of points."""
+        told = []
+        for problem, index, values, where in self.found.values():
+            if len(where) < points:
+                at = ", ".join(f"{name} = {value!r}" for name, value in values.items())
+                problem = replace(problem, allowed=f"{problem.allowed} (point {index}: {at})")
+            told.append(problem)
+        return told
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from experiments import run
 from experiments.jobs import UnitResult
 from experiments.store import code_hash, file_hash, plain
 from experiments.sweep.factors import DesignSection, FactorSection
-from experiments.sweep.tables import DEFAULT_OUTCOMES, EqualCostSection, StopSection
+from experiments.sweep.sections import DEFAULT_OUTCOMES, EqualCostSection, StopSection
 from experiments.sweep.units import FORKED, WHOLE, Point, SweepUnit, units_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "studies"
@@ -36,7 +36,7 @@ class Study:
         placebo: run the baseline twice.
         tables: ``none``, ``first`` or ``all``.
         plugins: users' files, as paths from here.
-        settings: assignments at every point, regimes included.
+        settings: assignments at every point, of ``[set]``, ``[regimes]`` and ``--set``.
         factors: what varies.
         design: how points are chosen.
         points: every point with its checked scenario.
@@ -99,7 +99,7 @@ class Study:
             return {"study": self.name, "parts": {part.name: part.identity() for part in self.parts}}
         scenarios: dict[str, Any] = {}
         for point in self.points:
-            scenarios.setdefault(point.source, point.scenario.as_run())
+            scenarios.setdefault(point.source, _by_name(point.scenario.as_run()))
         found = {
             "study": self.name,
             "command": "sweep",
@@ -111,9 +111,9 @@ class Study:
             "options": {"placebo": self.placebo or self.reading == FORKED, "tables": self.tables},
             "factors": {f.title: f.model_dump(exclude_none=True, exclude_defaults=True) for f in self.factors},
             "design": self.design.model_dump(exclude_none=True),
-            "points": {
-                str(p.index): {"scenario": p.source, "event": p.event, "set": list(p.assignments)} for p in self.points
-            },
+            "set": dict(text.partition("=")[::2] for text in self.settings),
+            "points": {str(point.index): dict(point.values) for point in self.points},
+            "fork_at": list(dict.fromkeys(point.event for point in self.points if point.event is not None)),
             "stop": self.stop.model_dump(exclude_none=True) if self.stop is not None else None,
             "equal_cost": self.equal_cost.model_dump() if self.equal_cost is not None else None,
             "plugins": {path: file_hash(path) for path in self.plugins},
@@ -121,6 +121,15 @@ class Study:
         }
         plain_found: dict[str, Any] = plain(found)
         return plain_found
+
+
+def _by_name(stated: Any) -> Any:
+    """Lists of named tables as tables, so that what differs is told by names: ``events.sale.lots``."""
+    if isinstance(stated, Mapping):
+        return {key: _by_name(value) for key, value in stated.items()}
+    if isinstance(stated, list) and stated and all(isinstance(e, Mapping) and "name" in e for e in stated):
+        return {str(entry["name"]): {k: v for k, v in entry.items() if k != "name"} for entry in stated}
+    return stated
 
 
 def builtin() -> dict[str, Path]:

@@ -28,7 +28,9 @@ FEWER_RESAMPLES = 1999
 _MANY = 100  # paired tests; above it the fewer resamples
 
 
-def summarise(study: Study, runs: pd.DataFrame, incidence: pd.DataFrame, failures: Sequence[Any] = ()) -> dict[str, Any]:
+def summarise(
+    study: Study, runs: pd.DataFrame, incidence: pd.DataFrame, failures: Sequence[Any] = ()
+) -> dict[str, Any]:
     """The result of a study, as plain data.
 
     Args:
