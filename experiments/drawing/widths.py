@@ -149,7 +149,7 @@ def _stack(figure: Figure, height: float) -> float:
 
 def _panels(part: FigureBase) -> list[Axes]:
     """Panels in a grid, row by row, without those that are switched off."""
-    found = [axes for axes in part.axes if axes.get_subplotspec() is not None and axes.axison]
+    found = [axes for axes in cast("list[Axes]", part.axes) if axes.get_subplotspec() is not None and axes.axison]
     return sorted(found, key=lambda axes: _place(axes))
 
 
@@ -178,7 +178,7 @@ def _arrange(part: FigureBase, columns: int) -> None:
     rows, now = _shape(part)
     if now <= columns:
         return
-    for axes in part.axes:
+    for axes in cast("list[Axes]", part.axes):
         if not axes.axison and axes.get_subplotspec() is not None:
             axes.set_in_layout(False)
             axes.set_visible(False)
