@@ -242,8 +242,13 @@ class Reader:
 
     def scenario_source(self, text: str) -> str:
         """A scenario as the command line takes it: a built-in name or a path from here."""
-        path = self.folder / text
-        return text if text in scenario.builtin() and not path.is_file() else str(path)
+        path, known = self.folder / text, scenario.builtin()
+        if path.is_file():
+            return str(path)
+        if text in known:
+            return text
+        allowed = "a built-in scenario or a TOML file relative to the study: " + one_of(text, known)
+        raise ConfigError.of("study.scenario", text, allowed, file=self.file)
 
     def points(
         self, section: StudySection, factors: Sequence[FactorSection], values: Sequence[Mapping[str, Any]],
@@ -260,9 +265,9 @@ class Reader:
             if not isinstance(source, str):
                 self.say(f"factors.{SCENARIO}", source, "names of scenarios")
                 return []
-            source = self.scenario_source(source)
             texts = (*settings, *self.assignments, *(assignment(key, value) for key, value in changed.items()))
             try:
+                source = self.scenario_source(source)
                 loaded = scenario.load(source, texts)
                 event = self.event(section, loaded)
                 found.append(Point(index, dict(chosen), source, texts, loaded, event))
@@ -273,8 +278,6 @@ class Reader:
 
     def placed(self, problem: Problem) -> Problem:
         """A problem of an assignment that the study makes stands in the study, not in ``--set``."""
-        if problem.key == "SCENARIO":
-            return replace(problem, file=self.file, key="study.scenario")
         keys = [text.partition("=")[0].strip() for text in self.assignments]
         if problem.file == overrides.SOURCE and overrides.source_of(problem.key, self.file, keys) == self.file:
             return replace(problem, file=self.file)
