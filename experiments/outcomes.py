@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -18,9 +19,12 @@ from sim.errors import MarginLabError
 Result = TypeVar("Result")
 
 WORKER_DIED = "WorkerDied"
+_LONG_COLLECTION_SECONDS = 0.01
 
 # Set in workers: the parent raises it when the user presses Ctrl-C, and runs look at it between chunks of steps.
 _stop: Event | None = None
+# Whether this process exists to run tasks of another.
+_worker = False
 # Set in the parent: hears how far the run of an in-process engine is.
 _listener: Callable[[int, int], None] | None = None
 
@@ -98,10 +102,14 @@ def checkpoint(done: int, total: int) -> None:
         _listener(done, total)
 
 
-def obey(stop: Event) -> None:
-    """In a worker: have :func:`checkpoint` stop runs once the parent sets this."""
-    global _stop
-    _stop = stop
+def become_worker(stop: Event | None = None) -> None:
+    """This process runs tasks of another.
+
+    Args:
+        stop: has :func:`checkpoint` stop runs once it is set.
+    """
+    global _stop, _worker
+    _stop, _worker = stop, True
 
 
 @contextmanager
@@ -165,10 +173,17 @@ def _portable(error: MarginLabError) -> MarginLabError | None:
 
 
 def release() -> None:
-    """Give back the memory of what a task has left behind."""
-    import gc
+    """Free what a task has left behind in cycles, as a market does whose run failed before it was closed.
 
+    In workers only: what they hold by then of modules and compiled code is put out of the collector's sight when
+    looking at it costs more than a moment; in a user's own process that would be an intrusion.
+    """
+    if not _worker:
+        return
+    began = time.perf_counter()
     gc.collect()
+    if time.perf_counter() - began > _LONG_COLLECTION_SECONDS:
+        gc.freeze()
 
 
 def resident() -> int:

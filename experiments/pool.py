@@ -24,9 +24,9 @@ from experiments.outcomes import (
     RunFailed,
     Stopped,
     attempt,
+    become_worker,
     failed,
     interrupts_ignored,
-    obey,
     one_thread_each,
     unwrapped,
 )
@@ -225,7 +225,7 @@ def _ready() -> None:
 
 
 def _begin_worker(stop: Event, plugins: Sequence[str] = ()) -> None:
-    obey(stop)
+    become_worker(stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if plugins:

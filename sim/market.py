@@ -575,8 +575,15 @@ class Market(mesa.Model):
         return fork.load(self, Path(path))
 
     def close(self) -> None:
-        """Let go of the agents: old versions of Mesa keep every model alive through a class attribute."""
-        ids: Any = getattr(mesa.Agent, "_ids", None)
+        """Let go of everything that refers back to this market, so that its memory is free when the last reference is.
+
+        A market is several megabytes of arrays that Python's collector of cycles weighs as nothing: among the hundreds
+        of thousands of objects of loaded kernels it comes too rarely, and closed markets pile up in long jobs. Tables
+        of a closed market can be read; it does not go on.
+        """
+        ids: Any = getattr(mesa.Agent, "_ids", None)  # old versions of Mesa keep every model alive through it
         if hasattr(ids, "pop"):
             ids.pop(self, None)
         self.remove_all_agents()
+        for name in ("step", "_user_step", "view"):  # Mesa keeps bound methods, the view keeps its market
+            self.__dict__.pop(name, None)
