@@ -110,7 +110,7 @@ class Reader:
         labels = section.regimes or (points[0].scenario.margin.regime,)
         baseline = self.baseline(section, labels, points[0].scenario)
         self.labels(labels, points, factors)
-        self.stopping(stop, labels, baseline)
+        self.stopping(stop, labels, baseline, len(seeds))
         if equal is not None:
             self.pilot(equal, seeds)
         self.checked()
@@ -221,7 +221,9 @@ class Reader:
 
     def plugin_files(self, given: Sequence[str]) -> tuple[str, ...]:
         """Paths of users' files; they are loaded here, since scenarios may use what they register."""
-        found = list(dict.fromkeys([*(str(self.folder / path) for path in given), *self.plugins]))
+        given = [*(str(self.folder / path) for path in given), *self.plugins]
+        # absolute: the workers of a cluster have a working folder of their own
+        found = list(dict.fromkeys(str(Path(path).resolve()) for path in given))
         self.checked()
         run.load_plugins(found)
         return tuple(found)
@@ -321,16 +323,27 @@ class Reader:
                     wrong.add((replace(p, file=self.file) for p in moved), point.index, point.values)
         self.problems += wrong.problems(len(points))
 
-    def stopping(self, stop: StopSection | None, labels: Sequence[str], baseline: str) -> None:
+    def stopping(self, stop: StopSection | None, labels: Sequence[str], baseline: str, seeds: int) -> None:
         """The rule of stopping looks at an outcome and a regime of the study."""
         if stop is None:
             return
-        if stop.outcome not in MEASURES:
-            self.problems.append(unknown(self.file, "stop.outcome", stop.outcome, MEASURES))
+        for name in stop.outcomes:
+            if name not in MEASURES:
+                self.problems.append(unknown(self.file, "stop.outcomes", name, MEASURES))
         others = [label for label in labels if label != baseline]
-        if stop.regime is not None and stop.regime not in others:
-            allowed = f"a regime of the study other than the baseline: {one_of(stop.regime, others)}"
-            self.say("stop.regime", stop.regime, allowed)
+        for label in stop.regimes:
+            if label not in others:
+                allowed = f"a regime of the study other than the baseline: {one_of(label, others)}"
+                self.say("stop.regimes", label, allowed)
+        from experiments.sweep.stopping import rule_of
+
+        try:
+            rule_of(stop, seeds).validate("stop")
+        except ConfigError as error:
+            for problem in error.problems:
+                if problem.key == "stop.maximum":
+                    problem = replace(problem, key="study.seeds", allowed="as many seeds as stop.minimum, or more")
+                self.problems.append(replace(problem, file=self.file))
 
     def pilot(self, equal: EqualCostSection, seeds: Sequence[int]) -> None:
         """The search for equal cost must not see the seeds of the study."""
