@@ -266,8 +266,9 @@ def schema(what: str, *, plugins: Sequence[str]) -> None:
 
     load_plugins(plugins)
     from experiments.schema import portfolio_schema, scenario_schema
+    from experiments.sweep.schema import study_schema
 
-    makers = {"scenario": scenario_schema, "portfolio": portfolio_schema}
+    makers = {"scenario": scenario_schema, "portfolio": portfolio_schema, "study": study_schema}
     if what not in makers:
         raise ConfigError.of("WHAT", what, one_of(what, makers))
     print(json.dumps(makers[what](), indent=2, ensure_ascii=False))

@@ -21,7 +21,7 @@ import numpy as np
 from experiments import build, jobs, run
 from experiments.contract_terms import money_of
 from experiments.engines import engine
-from experiments.regimes import resolve
+from experiments.regimes import resolve, stated
 from experiments.scenario import Scenario
 from experiments.statistics import incidence_summary, paired_summary
 from experiments.store import OutputFolder, code_hash, plain
@@ -123,7 +123,7 @@ class Comparison:
             "command": self.command,
             "scenario_name": self.scenario.name,
             "scenario": self.scenario.as_run(),
-            "regimes": {label: _stated(self.scenario, label) for label in self.regimes},
+            "regimes": {label: stated(self.scenario, label) for label in self.regimes},
             "baseline": self.baseline,
             "seeds": list(self.seeds),
             "reading": self.reading,
@@ -218,7 +218,7 @@ def summary(comparison: Comparison, runs: Sequence[Mapping[str, Any]]) -> dict[s
             "seeds": comparison.seeds,
             "regimes": comparison.regimes,
             "baseline": baseline,
-            "parameters": {label: _stated(scenario, label) for label in comparison.regimes},
+            "parameters": {label: stated(scenario, label) for label in comparison.regimes},
             **statistics,
             "incidence": incidence_summary(populations),
             "scales": {
@@ -261,11 +261,6 @@ def single(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _KEPT = ("regime", "seed", "arm", "measures", "cascade", "scale", "results_hash", "owed")
-
-
-def _stated(scenario: Scenario, label: str) -> dict[str, Any]:
-    regime, params = resolve(scenario, label)
-    return {"regime": regime, "params": params}
 
 
 def _of(runs: Sequence[Mapping[str, Any]], label: str, arm: str = "") -> list[Mapping[str, Any]]:

@@ -19,6 +19,7 @@ from experiments.sweep.perform import perform
 from experiments.sweep.store import MemoryStore, Store, SweepStore
 from experiments.sweep.study import Study, load
 from experiments.sweep.summary import combine, summarise
+from experiments.sweep.units import SweepUnit
 from sim.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
@@ -101,22 +102,22 @@ def carry_out(
     store: Store = MemoryStore() if out is None else SweepStore(out, study.identity(), {"line": line})
     try:
         study = _at_equal_cost(study, engine, out)
-        waves = stopping.waves(study, store)
-        performed = units = next(waves)
-        store.begin(study.columns(), units)
-        if retry_failed:
-            store.retry_failed()
-        if len(store.finished() | store.failed()) < len(units):
-            _warm(study)
-        while performed:
-            perform(performed, study.function, engine, store, on_done)
-            performed = next(waves, [])
-            if performed:
-                units = [*units, *performed]
-                store.begin(study.columns(), units)
+        waves = stopping.Waves(study, None if out is None else Path(out))
+        units: list[SweepUnit] = []
+        for number, units in enumerate(waves):
+            store.begin(study.columns(), units)
+            if number == 0:
+                if retry_failed:
+                    store.retry_failed()
+                if len(store.finished() | store.failed()) < len(units):
+                    _warm(study)
+            perform(units, study.function, engine, store, on_done)
+            waves.look(store)
         failures = [asdict(failure) for failure in store.failures()]
         result = summarise(study, store.frame("runs"), store.frame("incidence"), failures)
         result |= {"results_hash": store.results_hash(), "command": line, "units": len(units)}
+        if waves.decisions:
+            result["stopping"] = waves.decisions
         result = plain(result)
         store.finish(result, result["results_hash"])
     finally:
