@@ -104,7 +104,20 @@ class Estimate:
         return f"{shown} {self.mark}".rstrip()
 
 
-Cell = str | int | float | bool | Estimate | None
+@dataclass(frozen=True)
+class Written:
+    """A number that a reader sees in words, such as a p-value below a bound; a program gets the number.
+
+    Attributes:
+        value: the number, None where there is none.
+        words: what a reader sees.
+    """
+
+    value: float | None
+    words: str
+
+
+Cell = str | int | float | bool | Estimate | Written | None
 
 
 @dataclass(frozen=True)
@@ -223,7 +236,7 @@ class Table:
             fields: list[str] = []
             for cell, (bounded, marked) in zip(row, spans, strict=True):
                 found = cell if isinstance(cell, Estimate) else None
-                fields.append(_exact(found.value if found is not None else cell))
+                fields.append(_exact(cell.value if isinstance(cell, (Estimate, Written)) else cell))
                 if bounded:
                     fields += [_exact(found.low if found else None), _exact(found.high if found else None)]
                 if marked:
@@ -305,7 +318,7 @@ def _finite(value: Any, factor: float) -> float | None:
 
 
 def _is_number(cell: Cell) -> bool:
-    return isinstance(cell, (int, float, Estimate)) and not isinstance(cell, bool)
+    return isinstance(cell, (int, float, Estimate, Written)) and not isinstance(cell, bool)
 
 
 def _text(cell: Cell, column: Column) -> str:
@@ -314,6 +327,8 @@ def _text(cell: Cell, column: Column) -> str:
         return "n/a"
     if isinstance(cell, Estimate):
         return cell.text(column.digits)
+    if isinstance(cell, Written):
+        return cell.words
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, int):
