@@ -180,8 +180,9 @@ def _endogenous(study: Procyclicality, runs: Sequence[Mapping[str, Any]]) -> dic
     for (label, name), p in holm(tests).items():
         found[label]["differences"][name] |= {"p_holm": p, "comparisons": len(tests)}
     for entry in found.values():
-        for difference in entry["differences"].values():
-            difference["verdict"] = verdict(difference)
+        for name, difference in entry["differences"].items():
+            tested = name not in OWN_MARGIN or entry["identical"]
+            difference["verdict"] = verdict(difference) if tested else "untested"
     return found
 
 
