@@ -29,6 +29,10 @@ def write(folder: Path) -> Path:
         from experiments.policies_report import write_policies_report
 
         return write_policies_report(folder, result)
+    if result.get("study") == "cascades":
+        from experiments.cascades.report import write_cascades_report
+
+        return write_cascades_report(folder, result)
     steps, events = _shown(folder / "steps.parquet", result), _shown(folder / "events.parquet", result)
     causes = _shown(folder / "causes.parquet", result)
     if "regimes" in result:
