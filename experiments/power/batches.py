@@ -185,7 +185,11 @@ def _differences(
 
 
 def _effect(
-    values: NDArray[np.float64], base: NDArray[np.float64], tested: Sequence[Mapping[str, Any]], pairs: int, level: float
+    values: NDArray[np.float64],
+    base: NDArray[np.float64],
+    tested: Sequence[Mapping[str, Any]],
+    pairs: int,
+    level: float,
 ) -> dict[str, Any]:
     pooled = paired_difference(values, base)
     sign = math.copysign(1.0, pooled["mean"]) if pooled["mean"] else 0.0

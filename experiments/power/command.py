@@ -109,9 +109,7 @@ def assessed(runs: pd.DataFrame, design: Design, pairs: int, level: float = batc
 
     values = {label: columns(plain_runs[plain_runs["regime"] == label]) for label in design.regimes}
     again = columns(placebo) if len(placebo) else None
-    return batches.assess(
-        values, again, baseline=design.baseline, outcomes=design.outcomes, pairs=pairs, level=level
-    )
+    return batches.assess(values, again, baseline=design.baseline, outcomes=design.outcomes, pairs=pairs, level=level)
 
 
 def command_line(

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.collected import failure_lines
-from experiments.tables import Column, Estimate, Table, write as write_tables
+from experiments.tables import Column, Estimate, Table
+from experiments.tables import write as write_tables
 from experiments.vocabulary import Scale, describe, scale_of
 
 _PERCENT = Scale(100.0, "%", "pp")
