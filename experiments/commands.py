@@ -10,8 +10,8 @@ from typing import Any
 from experiments import scenario
 from experiments.cli.options import print_json
 from experiments.console import load, load_plugins, print_listing, progress, say_where
-from experiments.store import SUMMARY, OutputFolder, new_folder
-from sim.errors import ConfigError, OutputError
+from experiments.store import OutputFolder, new_folder
+from sim.errors import ConfigError
 from sim.problems import one_of
 
 
@@ -32,15 +32,15 @@ def run(
 
 
 def compare(
-    source: str, seeds: Sequence[int], *, margin: str | None, fork_at: str | None, assignments: Sequence[str],
-    plugins: Sequence[str], check: bool, jobs: int, out: str | None, as_json: bool,
+    source: str, seeds: Sequence[int], *, margin: str | None, baseline: str | None = None, fork_at: str | None,
+    assignments: Sequence[str], plugins: Sequence[str], check: bool, jobs: int, out: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """``marginlab compare``."""
     from experiments.studies.compare import DEFAULT_REGIMES, Comparison
 
     loaded = load(source, assignments, plugins)
     regimes = tuple(part.strip() for part in margin.split(",")) if margin is not None else DEFAULT_REGIMES
-    comparison = Comparison(loaded, regimes, tuple(seeds), fork_at, tuple(plugins), check)
+    comparison = Comparison(loaded, regimes, tuple(seeds), fork_at, tuple(plugins), check, base=baseline or "")
     result = _compare(comparison, jobs, out, as_json)
     if as_json:
         print_json(result)
@@ -64,12 +64,12 @@ def flat_book(
     folder = new_folder(out) if out is not None else None
     result = study(asked)
     if folder is not None:
-        from experiments.drawing.flat_book import figure
+        from experiments import reporting
 
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         (folder / "flat-book.json").write_text(text, encoding="utf-8")
-        figure(result, folder)
+        reporting.write(folder)
     if as_json:
         print_json(result)
         return
@@ -151,9 +151,9 @@ def replicate(
     with progress(f"replicate {name}") as on_done:
         result = october_2025.replicate(study, workers=jobs, folder=folder, on_done=on_done)
     if folder is not None:
-        from experiments.drawing.october_2025 import figure
+        from experiments import reporting
 
-        figure(result, folder.path)
+        reporting.write(folder.path)
     if as_json:
         print_json(result)
         return
@@ -277,11 +277,7 @@ def report(folder: str) -> None:
     """``marginlab report``."""
     from experiments.reporting import write
 
-    path = Path(folder)
-    if not (path / SUMMARY).is_file():
-        allowed = "the output folder of a finished run or comparison"
-        raise OutputError(f"DIR = {folder!r} has no {SUMMARY}; allowed: {allowed}")
-    print(write(path))
+    print(write(Path(folder)))
 
 
 def _compare(comparison: Any, jobs: int, out: str | None, as_json: bool) -> dict[str, Any]:

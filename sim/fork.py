@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import mesa
 import numpy as np
 
+from sim import frozen as standstill
 from sim import regime, snapshot, venue
 from sim.config import LAYOUTS, ClearingConfig, ScriptedEvent
 from sim.errors import ConfigError, ForkError, SnapshotError
@@ -48,7 +49,7 @@ def _clone(market: Market, state: s.State, python: Mapping[str, Any], margin_sta
     mesa.Model.__init__(twin, rng=market.run_seed)
     for name in (
         "config", "contracts", "populations", "events", "clearing", "record", "world", "margin", "shadows",
-        "run_seed", "contract_table", "has_views", "mean_since",
+        "run_seed", "contract_table", "has_views", "mean_since", "frozen", "published",
     ):  # fmt: skip
         setattr(twin, name, getattr(market, name))
     twin.state = state
@@ -69,6 +70,7 @@ def fork(
     events: Sequence[ScriptedEvent] | None,
     world: WorldPaths | None,
     clearing: ClearingConfig | None = None,
+    frozen: bool = False,
 ) -> Market:
     """See :meth:`sim.market.Market.fork`."""
     check_copyable(market)
@@ -86,6 +88,8 @@ def fork(
         twin.state.meta[s.M_LIQUIDATE] = liquidations
     if margin is not None and margin != market.margin.name:
         _switch_margin(twin, margin, scale_to_mean)
+    if frozen:
+        standstill.freeze(twin)
     return twin
 
 
@@ -165,6 +169,8 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
 def save(market: Market, path: Path) -> None:
     """See :meth:`sim.market.Market.save`."""
     check_copyable(market)
+    if market.frozen is not None:
+        raise ForkError("a market with frozen margins can not be stored: store it before, and fork again")
     extra = {
         "seed": market.run_seed,
         "margin": market.margin.name,
@@ -187,4 +193,5 @@ def load(market: Market, path: Path) -> Market:
     }
     twin = _clone(market, state, extra["python"], margin_state)
     twin.mean_since = int(extra["mean_since"])
+    twin.published = None
     return twin
