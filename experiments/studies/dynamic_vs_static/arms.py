@@ -47,7 +47,8 @@ class ForkedTask:
         seed: of the run.
         event: where the arms part.
         regimes: labels, the baseline first.
-        scales: rule -> factor on top of that of equal margin at the fork; each rule has an arm with it, and one without.
+        scales: rule -> factor on top of that of equal margin at the fork; every rule has an arm with it and an arm
+            without.
     """
 
     scenario: Scenario

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
-from experiments import regimes, scenario
 from experiments.scenario import Scenario
 from experiments.seeds import parse_seeds
+from experiments.sweep import study
 from sim.errors import ConfigError
 
 CRISIS, CASCADE = "2008", "cascade"
 PARTS = (CRISIS, CASCADE)
-_FOLDER = Path(__file__).resolve().parents[1]
+NAME = "dynamic-vs-static"
+"""Of the built-in study; its parts are NAME-PART."""
 
 
 @dataclass(frozen=True)
@@ -84,31 +80,20 @@ def load(part: str) -> Design:
         part: ``2008`` or ``cascade``.
 
     Raises:
-        ConfigError: no such part, or a scenario that its assignments do not fit.
+        ConfigError: no such part, or a file with problems.
     """
     if part not in PARTS:
         raise ConfigError.of("--part", part, "one of " + ", ".join(PARTS))
-    raw = tomllib.loads((_FOLDER / f"dynamic-vs-static-{part}.toml").read_text("utf-8"))
-    study = raw["study"]
-    labels = {f"margin.regimes.{label}": table for label, table in raw["regimes"].items()}
-    texts = [f"{key}={_toml(value)}" for key, value in (raw.get("set", {}) | labels).items()]
-    loaded = scenario.load(study["scenario"], texts)
-    for label in study["regimes"]:
-        regimes.make(loaded, label)
-    others = [label for label in study["regimes"] if label != study["baseline"]]
+    found = study.load(f"{NAME}-{part}")
+    (point,) = found.points
+    assert found.equal_cost is not None
+    others = [label for label in found.regimes if label != found.baseline]
     return Design(
         part=part,
-        scenario=loaded,
-        regimes=(study["baseline"], *others),
-        seeds=parse_seeds(study["seeds"]),
-        pilot=parse_seeds(raw["equal_cost"]["seeds"]),
-        outcomes=tuple(study["outcomes"]),
-        fork_at=study.get("fork_at"),
-    ).on()
-
-
-def _toml(value: Any) -> str:
-    """A value as TOML spells it on one line."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
-    return json.dumps(value)
+        scenario=point.scenario,
+        regimes=(found.baseline, *others),
+        seeds=found.seeds,
+        pilot=parse_seeds(str(found.equal_cost.seeds)),
+        outcomes=found.outcomes,
+        fork_at=point.event,
+    )
