@@ -68,7 +68,10 @@ def _noncentrality(t: float, degrees: int, confidence: float) -> tuple[float, fl
 
     def at(probability: float) -> float:
         def excess(shift: float) -> float:
-            return float(stats.nct.cdf(size, degrees, shift)) - probability
+            below = float(stats.nct.cdf(size, degrees, shift))
+            if math.isnan(below):  # the library gives up far out in either tail
+                below = 1.0 if shift < size else 0.0
+            return below - probability
 
         left, right = size - reach, size + reach
         while excess(left) < 0.0:

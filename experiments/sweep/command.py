@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ from sim.errors import ConfigError, OutputError
 if TYPE_CHECKING:
     from experiments.engines import Engine
 
+EQUAL_COST = "equal-cost.json"
+"""Where a folder keeps the factors of a study at equal cost, with the pilots that gave them."""
 FAILED_RUNS = 1
 """Exit status of a sweep that kept everything but the runs that failed."""
 
@@ -101,12 +103,21 @@ def carry_out(
         return _parts(study, engine, out=out, line=line, retry_failed=retry_failed, on_done=on_done)
     store: Store = MemoryStore() if out is None else SweepStore(out, study.identity(), {"line": line})
     try:
-        study = _at_equal_cost(study, engine, out)
+        solutions: dict[str, Any] = {}
+        if study.equal_cost is not None:
+            from experiments.sweep import equal_cost
+
+            kept = Path(out) / EQUAL_COST if out is not None else None
+            known = json.loads(kept.read_text(encoding="utf-8")) if kept is not None and kept.is_file() else None
+            solutions = equal_cost.solved(study, engine, known)
+            study = equal_cost.at_equal_cost(study, solutions)
         waves = stopping.Waves(study, None if out is None else Path(out))
         units: list[SweepUnit] = []
         for number, units in enumerate(waves):
             store.begin(study.columns(), units)
             if number == 0:
+                if solutions and out is not None:
+                    _write_json(Path(out) / EQUAL_COST, solutions)
                 if retry_failed:
                     store.retry_failed()
                 if len(store.finished() | store.failed()) < len(units):
@@ -116,6 +127,8 @@ def carry_out(
         failures = [asdict(failure) for failure in store.failures()]
         result = summarise(study, store.frame("runs"), store.frame("incidence"), failures)
         result |= {"results_hash": store.results_hash(), "command": line, "units": len(units)}
+        if solutions:
+            result["equal_cost"] = solutions
         if waves.decisions:
             result["stopping"] = waves.decisions
         result = plain(result)
@@ -207,12 +220,3 @@ def _warm(study: Study) -> None:
         warm(comparison)
     except Exception:
         return
-
-
-def _at_equal_cost(study: Study, engine: Engine, out: str | Path | None) -> Study:
-    """The study with regimes scaled to the baseline's cost, where it asks for that."""
-    if study.equal_cost is None:
-        return study
-    from experiments.sweep.equal_cost import equalised
-
-    return replace(study, points=equalised(study, engine, None if out is None else Path(out)))

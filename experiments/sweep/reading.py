@@ -347,7 +347,10 @@ class Reader:
 
     def pilot(self, equal: EqualCostSection, seeds: Sequence[int]) -> None:
         """The search for equal cost must not see the seeds of the study."""
-        both = set(self.seed_list("equal_cost.seeds", equal.seeds)) & set(seeds)
+        pilot = self.seed_list("equal_cost.seeds", equal.seeds)
+        if len(pilot) == 1:
+            self.say("equal_cost.seeds", equal.seeds, "at least two seeds")
+        both = set(pilot) & set(seeds)
         if both:
             allowed = f"seeds that the study does not use (it uses {min(both)})"
             self.say("equal_cost.seeds", equal.seeds, allowed)

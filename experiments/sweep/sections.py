@@ -64,11 +64,13 @@ class StopSection(Table):
 class EqualCostSection(Table):
     """The ``[equal_cost]`` table: regimes are scaled so that they cost what the baseline costs."""
 
-    measure: Literal["mean_margin", "coverage", "open_interest"] = Field(
+    measure: Literal["mean_margin", "requirement", "coverage", "open_interest"] = Field(
         "mean_margin", description="what is made equal"
     )
+    target: float | None = Field(None, gt=0.0, description="value for all regimes; the baseline's own if left out")
+    tolerance: float = Field(0.005, gt=0.0, lt=0.5, description="allowed residual, relative; of coverage absolute")
     seeds: int | str | tuple[int, ...] = Field(
-        "900000:900010", description="pilot seeds of the search, none of them a seed of the study"
+        "900:920", description="pilot seeds of the search, none of them a seed of the study"
     )
 
 

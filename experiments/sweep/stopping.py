@@ -46,6 +46,7 @@ class Waves:
         self.study = study
         self._known = _known(out) if study.stop is not None else {}
         self.decisions: dict[int, dict[str, Any]] = {}
+        self._runs: Any = None
 
     def __iter__(self) -> Iterator[list[SweepUnit]]:
         """All units so far, the new ones at the end: once for every wave; results are looked at between two."""
@@ -63,7 +64,8 @@ class Waves:
         def extend(wanted: Mapping[int, int]) -> None:
             for point, number in wanted.items():
                 for seed in study.seeds[begun[point] : number]:
-                    units.extend(replace(u, index=len(units) + i) for i, u in enumerate(by_seed[point, seed]))
+                    for unit in by_seed[point, seed]:
+                        units.append(replace(unit, index=len(units)))
                 begun[point] = max(begun[point], number)
 
         extend(dict.fromkeys(begun, rule.minimum))

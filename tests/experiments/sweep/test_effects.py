@@ -80,3 +80,12 @@ def test_seeds_missing_at_one_point_are_left_out_at_all() -> None:
     found = effects(study, runs, ["drawdown"], resamples=499)
     assert found["a"]["contrasts"]["static"]["drawdown"][0]["n"] == SEEDS - 1
     assert found["a"]["contrasts"]["static"]["drawdown"][0]["mean"] == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("spread", [1e-6, 1e-3, 0.03, 0.1])
+def test_three_seeds_that_agree_closely_have_an_effect_size(spread: float) -> None:
+    from experiments.statistics import paired_difference
+
+    base = np.array([1.0, 2.0, 3.0])
+    found = paired_difference(base - 1.0 - spread * np.array([0.0, 1.0, 2.5]), base, resamples=99)
+    assert found["effect"] < -1.0

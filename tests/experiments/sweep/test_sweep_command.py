@@ -14,6 +14,7 @@ import pytest
 from experiments import engines
 from experiments.drawing import sweep as drawing
 from experiments.sweep import command, study
+from sim.errors import ConfigError
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -62,9 +63,9 @@ def test_a_sweep_leaves_a_summary_tables_figures_and_a_page(
     assert first["placebo_identical"]
     assert set(first["incidence"]["fast"]) == {"latent", "noise", "leveraged"}
     rates = [point["measures"]["mean_initial_rate"]["static"]["mean"] for point in result["points"]]
-    assert rates == [0.04, 0.08]
+    assert rates == pytest.approx([0.04, 0.08], rel=1e-6)
     contrast = result["effects"]["margin.params.initial"]["contrasts"]["static"]["mean_initial_rate"][0]
-    assert contrast["mean"] == pytest.approx(0.04)
+    assert contrast["mean"] == pytest.approx(0.04, rel=1e-6)
     runs = pd.read_parquet(tmp_path / "kept" / "runs")
     assert len(runs) == 2 * 3 * 3
     assert "steps" in [path.name for path in (tmp_path / "kept").iterdir()]
@@ -203,3 +204,21 @@ def test_a_point_stops_when_its_intervals_are_narrow(own: Path, tmp_path: Path, 
     assert again == result
     unhurried = command.carry_out(study.load(own, seeds=range(11)), engines.InProcess())
     assert unhurried["points"][0]["measures"] == result["points"][0]["measures"]
+
+
+def test_regimes_are_brought_to_equal_cost_at_every_point(own: Path, undrawn: None, tmp_path: Path) -> None:
+    text = FORKED.replace("seeds = 3", "seeds = 1").replace('"fast"]', '"half"]')
+    text += '[regimes.half]\nregime = "static"\ninitial = 0.02\nmaintenance = 0.01\n'
+    own.write_text(text + '[equal_cost]\nmeasure = "mean_margin"\nseeds = "900:902"\n', encoding="utf-8")
+    found = study.load(own)
+    result = command.carry_out(found, engines.InProcess(), out=tmp_path / "kept")
+    factors = [result["equal_cost"][str(i)]["factors"]["half"] for i in range(2)]
+    assert factors == pytest.approx([2.0, 4.0], rel=0.01)
+    for point in result["points"]:
+        rates = point["measures"]["mean_initial_rate"]
+        assert rates["half"]["mean"] == pytest.approx(rates["static"]["mean"], rel=0.01)
+    kept = pd.read_parquet(tmp_path / "kept" / "runs")
+    assert sorted(kept.loc[kept["regime"] == "half", "scale"]) == pytest.approx(sorted(factors))
+    assert command.carry_out(found, engines.InProcess(), out=tmp_path / "kept") == result
+    with pytest.raises(ConfigError, match="seeds that the study does not use"):
+        study.load(own, seeds=(901,))
