@@ -32,15 +32,15 @@ def run(
 
 
 def compare(
-    source: str, seeds: Sequence[int], *, margin: str | None, fork_at: str | None, assignments: Sequence[str],
-    plugins: Sequence[str], check: bool, jobs: int, out: str | None, as_json: bool,
+    source: str, seeds: Sequence[int], *, margin: str | None, baseline: str | None = None, fork_at: str | None,
+    assignments: Sequence[str], plugins: Sequence[str], check: bool, jobs: int, out: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """``marginlab compare``."""
     from experiments.studies.compare import DEFAULT_REGIMES, Comparison
 
     loaded = load(source, assignments, plugins)
     regimes = tuple(part.strip() for part in margin.split(",")) if margin is not None else DEFAULT_REGIMES
-    comparison = Comparison(loaded, regimes, tuple(seeds), fork_at, tuple(plugins), check)
+    comparison = Comparison(loaded, regimes, tuple(seeds), fork_at, tuple(plugins), check, base=baseline or "")
     result = _compare(comparison, jobs, out, as_json)
     if as_json:
         print_json(result)
@@ -266,8 +266,9 @@ def schema(what: str, *, plugins: Sequence[str]) -> None:
 
     load_plugins(plugins)
     from experiments.schema import portfolio_schema, scenario_schema
+    from experiments.sweep.schema import study_schema
 
-    makers = {"scenario": scenario_schema, "portfolio": portfolio_schema}
+    makers = {"scenario": scenario_schema, "portfolio": portfolio_schema, "study": study_schema}
     if what not in makers:
         raise ConfigError.of("WHAT", what, one_of(what, makers))
     print(json.dumps(makers[what](), indent=2, ensure_ascii=False))

@@ -25,6 +25,10 @@ def write(folder: Path) -> Path:
     from experiments.report import write_report, write_run_report
 
     result = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    if result.get("kind") == "sweep":
+        from experiments.sweep.report import write as write_sweep
+
+        return write_sweep(folder, result)
     if result.get("study") == "policies":
         from experiments.policies_report import write_policies_report
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.drawing import widths
 from experiments.drawing.palette import GRID, INK, MUTED, PAPER
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ DPI = 200
 TITLE_COLUMNS = 74
 TITLE_ID = "finding"
 """Identifier of the title's group in the vector file."""
+FIGURES = "figures"
+"""Folder of figures in an output folder: what is drawn there is written in the widths of print as well."""
+printed = True
+"""Whether figures of an output folder are written in the widths of print; tests of other things set it to false."""
 BINS = 450
 """Bins of a thinned series; each keeps its lowest and highest point, so that spikes are seen."""
 
@@ -49,6 +54,7 @@ _STYLE: dict[str, Any] = {
     "grid.linewidth": 0.7,
     "lines.solid_joinstyle": "round",
     "path.simplify": True,
+    "pdf.fonttype": 42,  # outlines that printers and journals take; Matplotlib's own default is Type 3
     "path.simplify_threshold": 0.2,
     "savefig.facecolor": PAPER,
     "svg.fonttype": "path",
@@ -126,8 +132,24 @@ def from_zero(axes: Axes) -> None:
         axes.set_yticks([0.0], ["0"])
 
 
-def finish(figure: Figure, folder: Path, name: str, title: str, alt: str, caption: str) -> FigureFile:
-    """Put the finding over a figure, flush left and wrapped to its width, and write both files."""
+def finish(
+    figure: Figure, folder: Path, name: str, title: str, alt: str, caption: str,
+    refit: Callable[[Figure], None] | None = None,
+) -> FigureFile:  # fmt: skip
+    """Put the finding over a figure, flush left and wrapped to its width, and write its files.
+
+    A folder of the name :data:`FIGURES` gets the figure as PDF and SVG in one column and two as well, without the
+    title (:mod:`experiments.drawing.widths`); the figure itself is of no further use then.
+
+    Args:
+        figure: drawn, with a layout engine.
+        folder: for the files; made if missing.
+        name: stem of the files.
+        title: the finding.
+        alt: what is drawn, in words with numbers.
+        caption: how to read it.
+        refit: moves what depends on places on paper, such as names beside points, once another width is laid out.
+    """
     written = figure.suptitle(
         "\n".join(textwrap.wrap(title, TITLE_COLUMNS)), x=0.012, ha="left", fontsize=10.0, fontweight="bold", color=INK
     )
@@ -139,7 +161,10 @@ def finish(figure: Figure, folder: Path, name: str, title: str, alt: str, captio
     figure.savefig(png, dpi=DPI, metadata={"Software": None})
     figure.savefig(svg, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     below = written.get_window_extent().y0 / figure.dpi * 72.0
-    return FigureFile(name, title, alt, caption, png, svg, figure.get_figheight() * 72.0 - below)
+    height = figure.get_figheight() * 72.0 - below
+    if printed and folder.name == FIGURES:
+        widths.save(figure, folder, name, title, caption, title_inches=height / 72.0, refit=refit)
+    return FigureFile(name, title, alt, caption, png, svg, height)
 
 
 def envelope(x: NDArray[Any], y: NDArray[np.float64], bins: int = BINS) -> tuple[NDArray[Any], NDArray[np.float64]]:
