@@ -129,7 +129,9 @@ def test_tables_are_whole_before_their_chunk_is_written(undisturbed: Path, tmp_p
 
 def test_more_units_may_follow(undisturbed: Path, tmp_path: Path) -> None:
     units = made.units(SEEDS, keep=True)
-    store = swept(tmp_path / "out", units[:70])
+    swept(tmp_path / "out", units[:70]).close()
+    store = swept(tmp_path / "out", units[:30])  # gone on with from its first part
+    assert len(store.finished()) == 70
     store.begin(made.POINTS, units)
     perform(units, made.make, InProcess(), store)
     store.finish({}, store.results_hash())
@@ -185,6 +187,8 @@ def test_folders_that_are_no_store_and_folders_in_use_are_refused(tmp_path: Path
         second.begin(made.POINTS, made.units(2))
     first.close()
     second.begin(made.POINTS, made.units(2))
+    with pytest.raises(OutputError, match="holds a unit '0-dynamic-0'"):
+        second.begin(made.POINTS, [made.MadeUnit(1, "other", made.MadeTask(0, 0, "static"), "", 0, 0)])
     second.close()
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "manifest.sqlite").write_text("this is not a database, whatever its name says")
