@@ -169,6 +169,10 @@ class Database:
         query = "SELECT unit FROM pending WHERE part = ? ORDER BY unit"
         return [unit for (unit,) in self.connection.execute(query, (part,))]
 
+    def pending_names(self) -> list[str]:
+        """Parts that wait to be written."""
+        return [part for (part,) in self.connection.execute("SELECT DISTINCT part FROM pending ORDER BY part")]
+
     def body(self, unit: int, part: str) -> bytes:
         """A part that waits to be written."""
         query = "SELECT body FROM pending WHERE unit = ? AND part = ?"

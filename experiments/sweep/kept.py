@@ -18,11 +18,13 @@ from experiments.sweep.parts import (
     arrow_rows,
     as_frame,
     by_unit,
+    joined_rows,
     points_frame,
 )  # fmt: skip
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 
 class KeptRuns:
@@ -61,6 +63,15 @@ class KeptRuns:
             for unit, rows in by_unit(file).items():
                 parts.setdefault(unit, Loaded(rows))
         return as_frame(table, [parts[unit].load() for unit in sorted(parts)], self.factors)
+
+    def waiting_tables(self) -> dict[str, pa.Table]:
+        """What is finished and in no chunk yet, by table."""
+        found = {}
+        for table in dict.fromkeys([*ROWS, *self.database.pending_names()]):
+            parts = self.waiting(table)
+            if parts:
+                found[table] = joined_rows(table, [parts[unit].load() for unit in sorted(parts)], self.factors)
+        return found
 
     def waiting(self, table: str) -> dict[int, Part]:
         """What is finished and in no chunk yet, by unit."""

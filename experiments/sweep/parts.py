@@ -101,7 +101,9 @@ def joined_rows(table: str, parts: Sequence[pa.Table], factors: Factors) -> pa.T
     """Rows of several units under each other."""
     import pyarrow as pa
 
-    return chunks.joined(parts, factors) if table == RUNS else pa.concat_tables(parts)
+    if table == RUNS:
+        return chunks.joined(parts, factors)
+    return pa.concat_tables(parts, promote_options="permissive")
 
 
 def as_frame(table: str, parts: Sequence[pa.Table], factors: Factors) -> pd.DataFrame:

@@ -40,7 +40,8 @@ class Store(Protocol):
 
         Args:
             points: factor values of each point, by dotted key.
-            units: every unit of the study, in order. It may be called again with more of them at the end.
+            units: the units of the study, in order. It may be called again with more of them, or with some of those
+                that are known: a study that stops by itself learns only on the way how many it has.
         """
 
     def finished(self) -> set[int]:
@@ -159,7 +160,7 @@ class SweepStore:
             self._database = Database(self.path, create=True)
         known, found = self.database, self.database.keys()
         by_index = {unit.index: unit for unit in units}
-        other = [key for index, key in found.items() if index not in by_index or by_index[index].key != key]
+        other = [key for index, key in found.items() if index in by_index and by_index[index].key != key]
         if other:
             raise OutputError(f"--out = {str(self.path)!r} holds a unit {other[0]!r} that this study does not have")
         if known.get("identity") is None:
