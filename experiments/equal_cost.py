@@ -371,7 +371,7 @@ def _described(
     relative = settings.measure not in _ABSOLUTE
     level = float(np.nanmean(against)) if relative else 1.0
     residual = t_interval((values - against) / level)
-    told = {
+    told: dict[str, Any] = {
         "factor": factor, "low": None, "high": None, "cost": float(np.nanmean(values)),
         "residual": {key: residual[key] for key in ("mean", "low", "high")},
         "iterations": len(trials),

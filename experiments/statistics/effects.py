@@ -48,7 +48,10 @@ def standardised(differences: ArrayLike, *, confidence: float = CONFIDENCE) -> d
     n = int(sample.size)
     if n < 2 or np.all(sample == sample[0]):
         return {"value": None, "low": None, "high": None, "n": n}
-    ratio = float(sample.mean()) / float(np.std(sample, ddof=1))
+    spread = float(np.std(sample, ddof=1))
+    ratio = float(sample.mean()) / spread if spread > 0.0 else math.inf
+    if not math.isfinite(ratio):  # differences so small that their squares vanish
+        return {"value": None, "low": None, "high": None, "n": n}
     root = math.sqrt(n)
     low, high = _noncentrality(ratio * root, n - 1, confidence)
     value = ratio * hedges_correction(n - 1) if n > 2 else None

@@ -206,7 +206,7 @@ def plan(
         nearest = min(abs(size["low"]), abs(size["high"]))
         found["for_power_low"] = required_seeds_exact(nearest, level=corrected, power=power)
     if half_width is not None:
-        wanted = {"confidence": confidence}
+        wanted: dict[str, Any] = {"confidence": confidence}
         found["for_half_width"] = required_seeds_for_half_width(spread, half_width, **wanted)
         found["for_half_width_assured"] = required_seeds_for_half_width(spread, half_width, assurance=power, **wanted)
     return found

@@ -311,7 +311,9 @@ def exceedance_difference(
     n = int(a.size)
     beyond = (a > threshold, b > threshold) if side == UPPER else (a < threshold, b < threshold)
     only, only_baseline = int(np.sum(beyond[0] & ~beyond[1])), int(np.sum(~beyond[0] & beyond[1]))
-    told = {"value": None, "low": None, "high": None, "p": None, "n": n, "only": only, "only_baseline": only_baseline}
+    told: dict[str, Any] = {
+        "value": None, "low": None, "high": None, "p": None, "n": n, "only": only, "only_baseline": only_baseline,
+    }  # fmt: skip
     if n == 0:
         return told
     from scipy import stats
