@@ -1,6 +1,6 @@
 """Tables of results for a paper, a page and a program, from one description.
 
-A :class:`Table` holds plain values; it is written as Markdown, as CSV (full precision, the ends of intervals in columns
+A :class:`Table` holds plain values; it is written as Markdown, as CSV (unrounded, the ends of intervals in columns
 of their own) and as LaTeX that needs ``booktabs`` alone, and gives the aligned lines that a terminal shows. Units stand
 in the heads, intervals as ``[low, high]``.
 
@@ -218,7 +218,7 @@ class Table:
         return f"{self.markdown()}\n\n{_markdown(self.caption)}\n{below}"
 
     def csv(self) -> str:
-        """The table at full precision.
+        """The table to fifteen significant figures.
 
         A column whose cells have intervals becomes three, ``NAME``, ``NAME_low`` and ``NAME_high``, and a fourth
         ``NAME_mark`` where cells bear marks. Units stand in brackets after the name. Empty fields are unknown.
@@ -370,9 +370,9 @@ def _span(cells: Iterable[Cell]) -> tuple[bool, bool]:
 
 
 def _exact(value: Any) -> str:
-    """A value for a program: numbers as Python writes them, unknown ones empty."""
+    """A value for a program: numbers to fifteen figures, unknown ones empty."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(value) if isinstance(value, float) else str(value)
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

@@ -316,8 +316,9 @@ def _thin(figure: Figure) -> bool:
         names = [label.get_text() for label in axes.get_xticklabels()]
         shown = [(tick, name) for tick, name in zip(ticks, names, strict=False) if low <= tick <= high]
         if len(shown) == 2 and _touching(axes):  # two have room outward
-            for label, place in zip(axes.get_xticklabels(), ("right", "left"), strict=False):
-                label.set_horizontalalignment(place)
+            left, right = axes.get_xticklabels()[:2]
+            left.set_horizontalalignment("right")
+            right.set_horizontalalignment("left")
             thinned = True
         if _touching(axes) and any(" " in name for _, name in shown):
             shown = [(tick, name.replace(" ", "\n")) for tick, name in shown]

@@ -79,7 +79,7 @@ def test_one_regime_has_no_differences_and_one_run_no_intervals() -> None:
     measures = {"drawdown": 0.125, "bad_debt": 0.0, "margin_calls": None}
     run = {"regime": "static", "arm": "", "seed": 3, "measures": measures, "results_hash": "0"}
     incidence = {"static": {"leveraged": {"pnl": {"mean": -5.0}, "bankrupt": {"mean": 2.0}}}}
-    view = {**alone, "runs": [run], "incidence": incidence, "title": "", "complete": True}
+    view = {**alone, "runs": [run], "incidence": incidence, "title": "", "dates": None, "complete": True}
     made = {table.name: table for table in tables(single(view))}
     assert set(made) == {"outcomes", "incidence-pnl", "incidence-bankrupt"}
     assert "| drawdown     |  12.5 | %" in made["outcomes"].markdown()
