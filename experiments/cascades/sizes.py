@@ -152,7 +152,9 @@ def power_law(sample: Sizes) -> Law | None:
     found = _fitted(sample, float(usable[0]) if one else (float(usable[0]), float(sizes[len(usable)]) + 0.5))
     law = found.power_law
     ok = math.isfinite(law.alpha) and math.isfinite(law.D)
-    return Law(int(found.xmin), float(law.alpha), float(law.sigma), float(law.D), int(found.n_tail)) if ok else None
+    return (
+        Law(int(found.xmin), float(law.alpha), float(law.standard_err), float(law.D), int(found.n_tail)) if ok else None
+    )
 
 
 def _fitted(sample: Sizes, xmin: float | tuple[float, float]) -> Any:
