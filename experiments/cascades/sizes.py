@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.statistics import CONFIDENCE, GENERATOR_SEED
+from experiments.vocabulary import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,6 +116,18 @@ def fit(task: SizeTask) -> dict[str, Any]:
     found["p"], found["resamples"] = goodness(sample, law, task.resamples), task.resamples
     found["alternatives"] = _alternatives(sample, law)
     return found
+
+
+def p_text(p: float | None, resamples: int) -> str:
+    """A p-value as it is read: none of the synthetic samples is less than one of them.
+
+    Examples:
+        >>> p_text(0.0, 100), p_text(0.25, 100)
+        ('< 0.01', '0.25')
+    """
+    if p is None:
+        return "n/a"
+    return f"< {number(1 / resamples, 2 if resamples <= 100 else 4)}" if p == 0.0 else number(p, 2)
 
 
 def pooled(by_seed: Iterable[Counts]) -> Sizes:
