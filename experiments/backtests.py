@@ -89,12 +89,12 @@ def _days(text: str) -> int:
 
 
 def _keep(test: Backtest, folder: Path) -> None:
-    """Write ``backtest.json``, ``models.csv``, ``margins.csv`` and the figures."""
+    """Write ``backtest.json``, ``models.csv``, ``margins.csv``, the figures and the tables."""
     import json
 
     import pandas as pd
 
-    from experiments.drawing.backtests import figures
+    from experiments import reporting
 
     folder.mkdir(parents=True, exist_ok=True)
     result = test.as_dict()
@@ -104,7 +104,7 @@ def _keep(test: Backtest, folder: Path) -> None:
     columns = {one.model.name: one.margin for one in test.models}
     margins = pd.DataFrame({"date": test.dates, "log_return": test.returns} | columns)
     margins.to_csv(folder / "margins.csv", index=False, float_format="%.10g")
-    figures(test, folder)
+    reporting.write(folder)
 
 
 def _print(test: Backtest) -> None:

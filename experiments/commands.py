@@ -10,8 +10,8 @@ from typing import Any
 from experiments import scenario
 from experiments.cli.options import print_json
 from experiments.console import load, load_plugins, print_listing, progress, say_where
-from experiments.store import SUMMARY, OutputFolder, new_folder
-from sim.errors import ConfigError, OutputError
+from experiments.store import OutputFolder, new_folder
+from sim.errors import ConfigError
 from sim.problems import one_of
 
 
@@ -64,12 +64,12 @@ def flat_book(
     folder = new_folder(out) if out is not None else None
     result = study(asked)
     if folder is not None:
-        from experiments.drawing.flat_book import figure
+        from experiments import reporting
 
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         (folder / "flat-book.json").write_text(text, encoding="utf-8")
-        figure(result, folder)
+        reporting.write(folder)
     if as_json:
         print_json(result)
         return
@@ -156,9 +156,9 @@ def replicate(
     with progress(f"replicate {name}") as on_done:
         result = october_2025.replicate(study, workers=jobs, folder=folder, on_done=on_done)
     if folder is not None:
-        from experiments.drawing.october_2025 import figure
+        from experiments import reporting
 
-        figure(result, folder.path)
+        reporting.write(folder.path)
     if as_json:
         print_json(result)
         return
@@ -282,11 +282,7 @@ def report(folder: str) -> None:
     """``marginlab report``."""
     from experiments.reporting import write
 
-    path = Path(folder)
-    if not (path / SUMMARY).is_file():
-        allowed = "the output folder of a finished run or comparison"
-        raise OutputError(f"DIR = {folder!r} has no {SUMMARY}; allowed: {allowed}")
-    print(write(path))
+    print(write(Path(folder)))
 
 
 def _compare(comparison: Any, jobs: int, out: str | None, as_json: bool) -> dict[str, Any]:

@@ -104,7 +104,20 @@ class Estimate:
         return f"{shown} {self.mark}".rstrip()
 
 
-Cell = str | int | float | bool | Estimate | None
+@dataclass(frozen=True)
+class Written:
+    """A number that a reader sees in words, such as a p-value below a bound; a program gets the number.
+
+    Attributes:
+        value: the number, None where there is none.
+        words: what a reader sees.
+    """
+
+    value: float | None
+    words: str
+
+
+Cell = str | int | float | bool | Estimate | Written | None
 
 
 @dataclass(frozen=True)
@@ -223,7 +236,7 @@ class Table:
             fields: list[str] = []
             for cell, (bounded, marked) in zip(row, spans, strict=True):
                 found = cell if isinstance(cell, Estimate) else None
-                fields.append(_exact(found.value if found is not None else cell))
+                fields.append(_exact(cell.value if isinstance(cell, (Estimate, Written)) else cell))
                 if bounded:
                     fields += [_exact(found.low if found else None), _exact(found.high if found else None)]
                 if marked:
@@ -239,29 +252,42 @@ class Table:
         defines (:mod:`experiments.latex`).
         """
         parts = [self.rows[i : i + ROWS_A_PART] for i in range(0, len(self.rows), ROWS_A_PART)] or [()]
-        widths = [max(map(len, column)) for column in zip(*self.text(), strict=True)]
+        heads = [escaped(column.header if self._spanned else column.head) for column in self.columns]
+        shown = [[column.header if self._spanned else column.head for column in self.columns], *self.text()[1:]]
+        widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
         characters = sum(widths) + 2 * len(widths)
         float_ = "table" if characters <= COLUMN_CHARACTERS else "table*"
         spec = "".join(_TEX_ALIGN[self.align(i)] for i in range(len(self.columns)))
         lines = [rf"% {self.name}: \usepackage{{booktabs}}"]
         for i, rows in enumerate(parts):
-            lines += self._float(float_, spec, rows, part=i, last=i == len(parts) - 1, shrunk=characters)
+            last = i == len(parts) - 1
+            lines += self._float(float_, spec, heads, rows, part=i, last=last, characters=characters)
         return "\n".join(lines) + "\n"
 
+    @property
+    def _spanned(self) -> bool:
+        """Whether all columns but the first have one unit, which then stands once over them."""
+        first, *others = self.columns
+        return not first.unit and len(others) > 1 and bool(others[0].unit) and len({c.unit for c in others}) == 1
+
     def _float(
-        self, float_: str, spec: str, rows: Sequence[Sequence[Cell]], *, part: int, last: bool, shrunk: int
-    ) -> list[str]:
+        self, float_: str, spec: str, heads: Sequence[str], rows: Sequence[Sequence[Cell]], *, part: int, last: bool,
+        characters: int,
+    ) -> list[str]:  # fmt: skip
         lines = [rf"\begin{{{float_}}}[tbp]", r"  \centering"]
         if part == 0:
             lines += [rf"  \caption{{{escaped(self.caption)}}}", rf"  \label{{{LABEL_PREFIX}tab:{self.name}}}"]
         else:
             lines += [r"  \addtocounter{table}{-1}", r"  \caption{(continued)}"]
         lines += [r"  \footnotesize", r"  \setlength{\tabcolsep}{4pt}"]
-        wide = shrunk > PAGE_CHARACTERS
+        wide = characters > PAGE_CHARACTERS
         if wide:
             lines.append(r"  \resizebox{\textwidth}{!}{%")
-        heads = (escaped(column.head) for column in self.columns)
-        lines += [rf"  \begin{{tabular}}{{@{{}}{spec}@{{}}}}", r"    \toprule", rf"    {' & '.join(heads)} \\"]
+        lines += [rf"  \begin{{tabular}}{{@{{}}{spec}@{{}}}}", r"    \toprule"]
+        if self._spanned:
+            unit, n = escaped(self.columns[1].unit), len(self.columns)
+            lines += [rf"    & \multicolumn{{{n - 1}}}{{c}}{{{unit}}} \\", rf"    \cmidrule(l){{2-{n}}}"]
+        lines.append(rf"    {' & '.join(heads)} \\")
         lines.append(r"    \midrule")
         for row in rows:
             cells = (escaped(_text(cell, column)) for cell, column in zip(row, self.columns, strict=True))
@@ -305,7 +331,7 @@ def _finite(value: Any, factor: float) -> float | None:
 
 
 def _is_number(cell: Cell) -> bool:
-    return isinstance(cell, (int, float, Estimate)) and not isinstance(cell, bool)
+    return isinstance(cell, (int, float, Estimate, Written)) and not isinstance(cell, bool)
 
 
 def _text(cell: Cell, column: Column) -> str:
@@ -314,6 +340,8 @@ def _text(cell: Cell, column: Column) -> str:
         return "n/a"
     if isinstance(cell, Estimate):
         return cell.text(column.digits)
+    if isinstance(cell, Written):
+        return cell.words
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, int):

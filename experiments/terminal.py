@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.vocabulary import Money, describe, number, order, places_of, scale_of, show, with_unit
-from experiments.wording import VERDICTS, cautions, findings, headline_measures, measure_scales, verdict_of
+from experiments.tabulated.comparison import SIGNS, outcomes
+from experiments.vocabulary import Money, describe, number, order, scale_of, show, with_unit
+from experiments.wording import VERDICTS, cautions, findings, headline_measures
 
 _EVENT = ("r0_event", "open_interest_event")
 
@@ -17,31 +18,15 @@ def comparison_lines(result: Mapping[str, Any]) -> list[str]:
     Args:
         result: what :func:`experiments.studies.compare.summary` gives.
     """
-    regimes, baseline = list(result["regimes"]), result["baseline"]
-    scales = measure_scales(result)
     names = headline_measures(result) + [name for name in _EVENT if name in result["measures"]]
-    rows = [["", *(f"{r} (baseline)" if r == baseline and len(regimes) > 1 else r for r in regimes)]]
-    for name in names:
-        by_regime, scale = result["measures"][name], scales[name]
-        places = max(places_of(estimate, scale) for estimate in by_regime.values())
-        cells = []
-        for regime in regimes:
-            shown = show(by_regime[regime], scale, places=places)
-            difference = result["differences"].get(regime, {}).get(name)
-            tested = difference is not None and describe(name).family != "event"
-            mark = f"  {_SIGNS[verdict_of(difference)]}" if tested and difference is not None else ""
-            cells.append(f"{shown.value} {shown.interval}".strip() + mark)
-        rows.append([with_unit(describe(name).label, f"({scale.unit})" if scale.unit else ""), *cells])
-    lines = [f"{result['scenario']}, {result['reading']}, {_seeds(result['seeds'])}", "", *columns(rows), ""]
-    if len(regimes) > 1:
-        lines.append("  ".join(f"{_SIGNS[verdict]} {VERDICTS[verdict]}" for verdict in _SIGNS))
+    shown = outcomes(result, names, row_head="").lines()
+    lines = [f"{result['scenario']}, {result['reading']}, {_seeds(result['seeds'])}", "", *shown, ""]
+    if len(result["regimes"]) > 1:
+        lines.append("  ".join(f"{sign} {VERDICTS[verdict]}" for verdict, sign in SIGNS.items()))
         lines += ["", *findings(result)]
     else:
         lines += cautions(result)
     return [*lines, f"Results hash: {result['results_hash']}"]
-
-
-_SIGNS = {"different": "*", "suggestive": "?", "none": "=", "identical": "==", "untested": "-"}
 
 
 def run_lines(result: Mapping[str, Any]) -> list[str]:

@@ -106,9 +106,9 @@ def calibrate(options: Options, *, jobs: int, out: str | None, as_json: bool) ->
     with progress(f"calibrate {study.ready[0].name}") as on_done:
         result = carry_out(study, workers=jobs, folder=folder, on_done=on_done, asked=options.said())
     if folder is not None:
-        from experiments.calibration.page import write_page
+        from experiments import reporting
 
-        write_page(folder.path, result)
+        reporting.write(folder.path)
     if as_json:
         print_json(result)
         return

@@ -62,6 +62,10 @@ def command(
     folder = OutputFolder(out, job) if out is not None else None
     with progress(f"recover {study.ready[0].name}") as on_done:
         result = recover(study, truth, seeds, workers=jobs, folder=folder, on_done=on_done)
+    if folder is not None:
+        from experiments import reporting
+
+        reporting.write(folder.path)
     if as_json:
         print_json(result)
         return

@@ -74,9 +74,9 @@ def queue_model(
     with progress("queue model") as on_done:
         result = measure(study, workers=workers(jobs), folder=folder, on_done=on_done)
     if folder is not None:
-        from experiments.drawing.models import queue_figure
+        from experiments import reporting
 
-        queue_figure(result, folder.path / "figures")
+        reporting.write(folder.path)
     if as_json:
         print_json(result)
         return
@@ -124,9 +124,9 @@ def zero_intelligence(
     with progress("zero intelligence") as on_done:
         result = measure(study, workers=workers(jobs), folder=folder, on_done=on_done)
     if folder is not None:
-        from experiments.drawing.models import zero_intelligence_figure
+        from experiments import reporting
 
-        zero_intelligence_figure(result, folder.path / "figures")
+        reporting.write(folder.path)
     if as_json:
         print_json(result)
         return

@@ -52,8 +52,6 @@ def scaling(
         raise ConfigError.of("--r0", r0, "at least two different values, to see a rise")
     limit = None if most is None else whole("--most", most)
     found = parse_seeds(seeds if seeds is not None else "40")
-    from pathlib import Path
-
     from experiments.console import load, progress, say_where
     from experiments.store import OutputFolder
     from experiments.studies.crossover import Crossover, lines, measure
@@ -65,9 +63,9 @@ def scaling(
     with progress(f"scaling {loaded.name}") as on_done:
         result = measure(study, workers=workers(jobs), folder=folder, on_done=on_done)
     if folder is not None:
-        from experiments.drawing.crossover import figure
+        from experiments import reporting
 
-        figure(result, Path(folder.path))
+        reporting.write(folder.path)
     if as_json:
         print_json(result)
         return

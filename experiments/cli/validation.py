@@ -61,9 +61,9 @@ def validate(
     with showing(validation, used) as listener:
         result = carry_out(validation, workers=used, folder=folder, listener=listener)
     if folder is not None:
-        from experiments.validation.page import write
+        from experiments import reporting
 
-        write(folder.path, result)
+        reporting.write(folder.path)
     if as_json:
         print_json(result)
     else:

@@ -2,111 +2,126 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.drawing.canvas import FigureFile, blank, canvas, envelope, finish, look
+from experiments.drawing.canvas import FIGURES, WIDTH, FigureFile, blank, canvas, envelope, finish, look
 from experiments.drawing.palette import GRID, INK, MUTED, regime_styles
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
-
-    from margin.backtest import Backtest, Measured
+    from matplotlib.figure import Figure
 
 _MOST_LINES = 5
 _MOST_NAMES = 16  # of more models those on the frontier that keep their promise are named, where there is room
 
 
-def figures(test: Backtest, folder: Path) -> list[FigureFile]:
-    """Draw both figures of a backtest into a folder, as PNG and SVG."""
+def draw(folder: Path, result: Mapping[str, Any]) -> list[FigureFile]:
+    """Draw both figures of a backtest that a folder keeps, as PNG and SVG.
+
+    Args:
+        folder: with ``margins.csv``; gets ``figures/``.
+        result: what :meth:`margin.backtest.Backtest.as_dict` gives.
+    """
+    import pandas as pd
+
+    table = pd.read_csv(folder / "margins.csv")
     with look():
-        return [frontier(test, folder), margins(test, folder)]
+        return [frontier(result, folder / FIGURES), margins(result, table, folder / FIGURES)]
 
 
-def frontier(test: Backtest, folder: Path) -> FigureFile:
+def frontier(result: Mapping[str, Any], folder: Path) -> FigureFile:
     """Cost against peak-to-trough; filled points keep the promised coverage, ringed ones are not dominated."""
     figure = blank(4.4)
     axes = figure.subplots()
-    on_it = set(test.frontier)
-    styles = regime_styles(one.model.family for one in test.models)
-    shown = [one for one in test.models if one.figures["peak_to_trough"] is not None]
+    on_it = set(result["frontier"]["non_dominated"])
+    styles = regime_styles(one["family"] for one in result["models"])
+    shown = [one for one in result["models"] if one["peak_to_trough"] is not None]
     for one in shown:
-        kept = _keeps(test, one)
-        style = styles[one.model.family]
-        x, y = 100.0 * one.figures["mean_margin"], one.figures["peak_to_trough"]
+        kept = _keeps(result, one)
+        style = styles[one["family"]]
+        x, y = 100.0 * one["mean_margin"], one["peak_to_trough"]
         axes.plot(
             [x], [y], marker=style.marker, markersize=6.5, linestyle="none", markeredgewidth=1.3,
             markeredgecolor=style.color, markerfacecolor=style.color if kept else "none",
         )  # fmt: skip
-        if one.model.name in on_it:
+        if one["name"] in on_it:
             axes.plot([x], [y], marker="o", markersize=12, markerfacecolor="none", markeredgecolor=MUTED,
                       markeredgewidth=0.8, linestyle="none")  # fmt: skip
     axes.set_yscale("log")
-    _plain_ticks(axes, [one.figures["peak_to_trough"] for one in shown])
+    _plain_ticks(axes, [one["peak_to_trough"] for one in shown])
     axes.margins(x=0.12, y=0.1)
     axes.grid(True, axis="both", color=GRID)
     axes.set_xlabel("mean margin, % of value (cost)")
     axes.set_ylabel("largest margin over smallest (procyclicality)")
     figure.draw_without_rendering()
     crowded = len(shown) > _MOST_NAMES
-    named = [one for one in shown if one.model.name in on_it and _keeps(test, one)] if crowded else shown
-    _label(
-        axes,
-        [(one.model.name, 100.0 * one.figures["mean_margin"], one.figures["peak_to_trough"]) for one in named],
-        crowded,
-    )
+    named = [one for one in shown if one["name"] in on_it and _keeps(result, one)] if crowded else shown
+    points = [(str(one["name"]), 100.0 * one["mean_margin"], float(one["peak_to_trough"])) for one in named]
+    _label(axes, points, crowded)
     _explain_signs(axes)
-    keeping = [one for one in shown if _keeps(test, one)]
-    promise = f"the promised {100.0 * test.setting.promised:g} %"
+    keeping = [one for one in shown if _keeps(result, one)]
+    promise = f"the promised {100.0 * result['setting']['promised_rate']:g} %"
     if keeping:
-        cheap = min(keeping, key=lambda one: one.figures["mean_margin"]).model.name
-        steady = min(keeping, key=lambda one: one.figures["peak_to_trough"]).model.name
+        cheap = min(keeping, key=lambda one: one["mean_margin"])["name"]
+        steady = min(keeping, key=lambda one: one["peak_to_trough"])["name"]
         told = f"cheapest {cheap}, steadiest {steady}" if cheap != steady else f"cheapest and steadiest {cheap}"
         title = f"{len(keeping)} of {len(shown)} models keep exceedances to {promise}: {told}"
         title = title if len(shown) > 1 else f"{cheap} keeps exceedances to {promise}"
     else:
         title = f"No model keeps exceedances to {promise}"
     alt = "; ".join(
-        f"{one.model.name}: mean margin {100 * one.figures['mean_margin']:.2f} %, peak over trough "
-        f"{one.figures['peak_to_trough']:.2f}, exceedances {100 * one.figures['exceedance_rate']:.2f} %"
+        f"{one['name']}: mean margin {100 * one['mean_margin']:.2f} %, peak over trough "
+        f"{one['peak_to_trough']:.2f}, exceedances {100 * one['exceedance_rate']:.2f} %"
         for one in shown
     )
     caption = (
         "Filled: Kupiec's test does not find more exceedances than promised (5 % level); open: it does. "
         "Ringed: no other model is as good in mean margin, peak over trough and exceedances and better in one."
     )
-    return finish(figure, folder, "frontier", title, alt, caption)
+
+    def relabel(drawn: Figure) -> None:
+        for text in list(axes.texts):
+            text.remove()
+        # names are left out sooner where there is less room
+        _label(axes, points, crowded or drawn.get_figwidth() < WIDTH)
+
+    return finish(figure, folder, "frontier", title, alt, caption, refit=relabel)
 
 
-def margins(test: Backtest, folder: Path) -> FigureFile:
+def margins(result: Mapping[str, Any], table: pd.DataFrame, folder: Path) -> FigureFile:
     """Margins of the first few models through time, over the losses of the position."""
     figure, (axes,) = canvas([3.6])
-    days = np.array(test.dates, dtype="datetime64[D]")
-    moves = {"long": -test.returns, "short": test.returns, "both": np.abs(test.returns)}[test.setting.side]
+    days = table["date"].to_numpy(dtype="datetime64[D]")
+    returns = table["log_return"].to_numpy(float)
+    moves = {"long": -returns, "short": returns, "both": np.abs(returns)}[result["setting"]["side"]]
     axes.vlines(days, 0.0, 100.0 * np.maximum(moves, 0.0), color=MUTED, alpha=0.45, linewidth=0.5, rasterized=True)
-    styles = regime_styles(one.model.name for one in test.models)
-    drawn = test.models[:_MOST_LINES]
+    styles = regime_styles(one["name"] for one in result["models"])
+    drawn = result["models"][:_MOST_LINES]
     for one in drawn:
-        x, y = envelope(days, 100.0 * one.margin)
-        axes.plot(x, y, label=one.model.name, **styles[one.model.name].line() | {"linewidth": 1.1})
+        x, y = envelope(days, 100.0 * table[one["name"]].to_numpy(float))
+        axes.plot(x, y, label=one["name"], **styles[one["name"]].line() | {"linewidth": 1.1})
     axes.set_ylim(bottom=0.0)
     axes.set_ylabel("% of value")
     axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, frameon=False, fontsize=8.0, labelcolor=INK)
-    swings = [(one.figures["peak_to_trough"] or np.inf, one.model.name) for one in drawn]
+    swings = [(one["peak_to_trough"] or np.inf, one["name"]) for one in drawn]
     (most, name), (least, other) = max(swings), min(swings)
     title = f"Largest over smallest margin: {most:.1f} for {name}"
     title += f", {least:.1f} for {other}" if other != name else ""
-    alt = f"Margins from {test.dates[0]} to {test.dates[-1]} of " + ", ".join(one.model.name for one in drawn)
-    left = len(test.models) - len(drawn)
+    window = result["window"]
+    alt = f"Margins from {window['first']} to {window['last']} of " + ", ".join(one["name"] for one in drawn)
+    left = len(result["models"]) - len(drawn)
     caption = "Grey: daily losses of the position." + (f" {left} further models are not drawn." if left else "")
     return finish(figure, folder, "margins", title, alt, caption)
 
 
-def _keeps(test: Backtest, one: Measured) -> bool:
+def _keeps(result: Mapping[str, Any], one: Mapping[str, Any]) -> bool:
     """True unless there are significantly more exceedances than promised."""
-    return bool(one.figures["kupiec"]["accepted"] or one.figures["exceedance_rate"] <= test.setting.promised)
+    return bool(one["kupiec"]["accepted"] or one["exceedance_rate"] <= result["setting"]["promised_rate"])
 
 
 def _explain_signs(axes: Axes) -> None:
@@ -150,6 +165,7 @@ def _label(axes: Axes, points: list[tuple[str, float, float]], crowded: bool) ->
             text = axes.annotate(
                 name, (x, y), (dx, dy), textcoords="offset points", ha=align, va="center", fontsize=7.5, color=INK
             )
+            text.set_in_layout(False)  # names go where there is room, and must not take it from the panel
             box = text.get_window_extent(renderer)
             own = Bbox.from_bounds(px - 6 * scale, py - 6 * scale, 12 * scale, 12 * scale)
             overlaps = sum(_overlap(box, other) for other in taken if not np.allclose(other.bounds, own.bounds))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.drawing.canvas import FigureFile, blank, finish, look
+from experiments.drawing.canvas import FIGURES, FigureFile, blank, finish, look
 from experiments.drawing.palette import GRID, INK, MUTED
 from experiments.facts.catalogue import fact
 from experiments.facts.series import horizon_text, seconds_text
@@ -29,6 +29,11 @@ def figure(result: Mapping[str, Any], folder: Path) -> FigureFile:
     """Draw what :mod:`experiments.studies.stylized_facts` found into a folder, as PNG and SVG."""
     with look():
         return _page(result, folder)
+
+
+def draw(folder: Path, result: Mapping[str, Any]) -> None:
+    """Draw the figure of an output folder."""
+    figure(result, folder / FIGURES)
 
 
 def _page(result: Mapping[str, Any], folder: Path) -> FigureFile:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.drawing.canvas import FigureFile, blank, finish, look
+from experiments.drawing.canvas import FIGURES, FigureFile, blank, finish, look
 from experiments.drawing.palette import GRID, INK, MUTED, regime_styles
 
 _HIGHEST = 0.985  # of the gain up to which the curve is drawn
@@ -18,6 +18,11 @@ def figure(result: Mapping[str, Any], folder: Path) -> FigureFile:
     """Draw what :func:`experiments.studies.flat_book.study` found into a folder, as PNG and SVG."""
     with look():
         return _amplification(result, folder)
+
+
+def draw(folder: Path, result: Mapping[str, Any]) -> None:
+    """Draw the figure of an output folder."""
+    figure(result, folder / FIGURES)
 
 
 def _amplification(result: Mapping[str, Any], folder: Path) -> FigureFile:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.drawing.canvas import FigureFile, blank, finish, look
+from experiments.drawing.canvas import FIGURES, FigureFile, blank, finish, look
 from experiments.drawing.palette import INK, MUTED, RegimeStyle, regime_styles
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ def figures(result: Mapping[str, Any], folder: Path) -> list[FigureFile]:
         if len(result["path"]["time"]) > 2:
             drawn.append(_path(result, folder))
         return drawn
+
+
+def draw(folder: Path, result: Mapping[str, Any]) -> None:
+    """Draw the figures of an output folder."""
+    figures(result, folder / FIGURES)
 
 
 def _parts(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

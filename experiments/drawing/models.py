@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.drawing.canvas import FigureFile, blank, finish, look
+from experiments.drawing.canvas import FIGURES, FigureFile, blank, finish, look
 from experiments.drawing.palette import GRID, INK, MUTED, RegimeStyle, regime_styles
 
 _DELTA = "\N{GREEK SMALL LETTER DELTA}"
@@ -23,6 +23,16 @@ def queue_figure(result: Mapping[str, Any], folder: Path) -> FigureFile:
     """
     with look():
         return _queues(result, folder)
+
+
+def draw_queues(folder: Path, result: Mapping[str, Any]) -> None:
+    """Draw the figure of the queue model of an output folder."""
+    queue_figure(result, folder / FIGURES)
+
+
+def draw_scaling(folder: Path, result: Mapping[str, Any]) -> None:
+    """Draw the figure of the zero-intelligence book of an output folder."""
+    zero_intelligence_figure(result, folder / FIGURES)
 
 
 def _queues(result: Mapping[str, Any], folder: Path) -> FigureFile:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.drawing.canvas import FigureFile, canvas, finish, from_zero, look
+from experiments.drawing.canvas import FIGURES, FigureFile, canvas, finish, from_zero, look
 from experiments.drawing.palette import INK, MUTED
 
 _BLUE, _RED = "#004488", "#bb5566"
@@ -26,6 +26,11 @@ def figure(result: Mapping[str, Any], folder: Path) -> list[FigureFile]:
     whole = _draw(result, folder, "day", slice(None), "hour of the day, UTC")
     hour = _draw(result, folder, "hour", slice(*_ZOOM), "hour of the day, UTC")
     return [whole, hour]
+
+
+def draw(folder: Path, result: Mapping[str, Any]) -> None:
+    """Draw the figures of an output folder."""
+    figure(result, folder / FIGURES)
 
 
 def _draw(result: Mapping[str, Any], folder: Path, name: str, minutes: slice, label: str) -> FigureFile:

@@ -27,9 +27,9 @@ def simulated(
     with progress(f"stylised facts of {loaded.name}") as on_done:
         result = measure(study, workers=jobs, folder=folder, on_done=on_done)
     if folder is not None:
-        from experiments.drawing.facts import figure
+        from experiments import reporting
 
-        figure(result, folder.path)
+        reporting.write(folder.path)
     _show(result, out, as_json)
 
 
@@ -46,12 +46,12 @@ def real(
     tape, described = read(source, column, date_format, bar_seconds)
     result = measure_series(tape, described)
     if folder is not None:
-        from experiments.drawing.facts import figure
+        from experiments import reporting
 
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         (folder / "summary.json").write_text(text, encoding="utf-8")
-        figure(result, folder)
+        reporting.write(folder)
     _show(result, out, as_json)
 
 

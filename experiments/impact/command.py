@@ -28,9 +28,9 @@ def impact(
     with progress(f"impact {loaded.name}") as on_done:
         result = measure(study, workers=jobs, folder=folder, on_done=on_done)
     if folder is not None:
-        from experiments.drawing.impact import figures
+        from experiments import reporting
 
-        figures(result, folder.path)
+        reporting.write(folder.path)
     if as_json:
         print_json(result)
         return

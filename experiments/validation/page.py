@@ -182,12 +182,13 @@ def _caption(results: Mapping[str, Mapping[str, Any]]) -> str:
 
 def write(folder: Path, result: Mapping[str, Any]) -> Path:
     """Write the page of one result, with its figure, into a folder."""
+    from experiments.drawing.canvas import FIGURES
     from experiments.drawing.validation import summary_figure
 
     name = f"seeds from {result['first_seed']}"
-    drawn = summary_figure({name: result}, folder)
+    drawn = summary_figure({name: result}, folder / FIGURES)
     path = folder / "validation.md"
-    path.write_text(page({name: result}, drawn.png.name), encoding="utf-8")
+    path.write_text(page({name: result}, f"{FIGURES}/{drawn.png.name}"), encoding="utf-8")
     return path
 
 
