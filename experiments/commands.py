@@ -79,23 +79,28 @@ def flat_book(
 
 
 def cascade(
-    source: str, seeds: Sequence[int], *, targets: tuple[float, ...], event: str | None, assignments: Sequence[str],
+    source: str, seeds: Sequence[int], *, targets: tuple[float, ...], event: str | None, shocks: tuple[float, ...],
+    leverages: tuple[Any, ...], bracket: tuple[float, float] | None, resamples: int, assignments: Sequence[str],
     plugins: Sequence[str], check: bool, jobs: int, out: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """``marginlab cascade``."""
+    from experiments.cascades.tables import lines
     from experiments.studies.cascades import Cascades, measure
 
     loaded = load(source, assignments, plugins)
-    study = Cascades(loaded, targets, tuple(seeds), event, tuple(plugins), check)
+    study = Cascades(loaded, targets, tuple(seeds), event, tuple(plugins), check, shocks, leverages, bracket, resamples)
+    study.tasks()  # every combination is checked before anything runs or is written
     folder = OutputFolder(out, study.job()) if out is not None else None
     with progress(f"cascade {loaded.name}") as on_done:
         result = measure(study, workers=jobs, folder=folder, on_done=on_done)
+    if folder is not None:
+        from experiments.reporting import write
+
+        write(folder.path)
     if as_json:
         print_json(result)
         return
-    from experiments.terminal import cascade_lines
-
-    for line in cascade_lines(result):
+    for line in lines(result):
         print(line)
     say_where(out)
 

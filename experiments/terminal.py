@@ -65,31 +65,6 @@ def _owed_lines(populations: Mapping[str, Mapping[str, int]], money: Money) -> l
     return columns(rows)
 
 
-def cascade_lines(result: Mapping[str, Any]) -> list[str]:
-    """A cascade study: one row per target.
-
-    Args:
-        result: what :func:`experiments.studies.cascades.measure` gives.
-    """
-    rows = [["R0 aimed at", "median R0", "drawdown multiplier", "fall with, %", "fall without, %",
-             "liquidated share of leveraged lots, %", "P(share > 30 %)"]]  # fmt: skip
-    percent, plain = scale_of("fraction"), scale_of("number")
-    for entry in result["cascades"]:
-        ratio = entry["multiplier"]
-        rows.append(
-            [
-                f"{entry['target']:g}",
-                # the median: where bids are sparse at the shock, single seeds have an R0 of hundreds
-                f"{entry['r0_median']:.2f}",
-                show({"mean": ratio["ratio"], **ratio}, plain, places=2).text,
-                *(_interval(entry[key], percent) for key in ("fall_on", "fall_off", "liquidated_share")),
-                show(entry["cascade_probability"], plain, places=2).text,
-            ]
-        )
-    title = f"{result['scenario']}, {result['reading']}, {_seeds(result['seeds'])} per row"
-    return [title, "", *columns(rows), "", f"Results hash: {result['results_hash']}"]
-
-
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows of cells as aligned lines."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
