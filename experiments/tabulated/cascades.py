@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.tables import Column, Estimate, Table
-from experiments.vocabulary import scale_of
-
-_PERCENT = scale_of("fraction")
 
 
 def scaling(result: Mapping[str, Any]) -> list[Table]:
