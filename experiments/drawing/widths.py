@@ -29,6 +29,7 @@ PAGE = 8.9
 LEAST = 0.62
 """Share of its height on the screen that a panel keeps at least when a column is filled."""
 RASTER_DPI = 400
+_WHOLE = 0.94  # share of the width that a legend of the whole figure may take: it is centred on the panels
 _PANEL = 0.85  # share of a panel's part of the width that is left for a legend beside the labels of its axis
 _METADATA = {
     "pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
@@ -268,7 +269,7 @@ def _legends(figure: Figure) -> None:
     """Give legends of the figure and of panels as many columns as there is room for."""
     for part in {id(p): p for p in (figure, *_containers(figure))}.values():
         for legend in list(part.legends):
-            _narrow(part, legend, figure.bbox.width)
+            _narrow(part, legend, _WHOLE * figure.bbox.width)
     for axes in figure.axes:
         own = axes.get_legend()
         if own is not None:
@@ -280,8 +281,10 @@ def _legends(figure: Figure) -> None:
 def _narrow(owner: Any, legend: Legend, room: float) -> None:
     """Rebuild a legend with fewer columns while it is wider than its room."""
     columns = int(legend._ncols)  # type: ignore[attr-defined]
+    entries = len(legend.get_texts())
     while columns > 1 and legend.get_window_extent().width > room:
-        columns -= 1
+        rows = -(-entries // (columns - 1))
+        columns = -(-entries // rows)  # as few as keep that number of rows: two and two rather than three and one
         legend = _rebuilt(owner, legend, columns)
 
 
