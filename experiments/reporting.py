@@ -29,7 +29,7 @@ REPORTS: dict[str, tuple[str, str]] = {
     "run": (f"{_HERE}:compared", "experiments.tabulated.comparison:tables"),
     "compare": (f"{_HERE}:compared", "experiments.tabulated.comparison:tables"),
     "venues": ("experiments.policies_report:write_policies_report", "experiments.tabulated.venues:tables"),
-    "cascade": ("experiments.cascades.report:write_cascades_report", ""),
+    "cascade": ("experiments.cascades.report:write_cascades_report", "experiments.cascades.tables:tables"),
     "scaling": ("experiments.drawing.crossover:draw", "experiments.tabulated.cascades:scaling"),
     "flat-book": ("experiments.drawing.flat_book:draw", "experiments.tabulated.cascades:flat_book"),
     "impact": ("experiments.drawing.impact:draw", "experiments.tabulated.impact:tables"),

@@ -156,9 +156,9 @@ def of_thresholds(thresholds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     rng = np.random.default_rng(GENERATOR_SEED)
     drawn = [inside[rng.integers(0, len(inside), len(inside))] for _ in range(RESAMPLES)] if len(inside) else []
     found["steepest"] = interval([_mode(x) for x in drawn], _mode(inside))
-    # quantiles of all seeds are those of the thresholds inside only where none lies outside
-    whole = len(inside) == len(sides)
-    found["width"] = interval([_width(x) for x in drawn], _width(inside)) if whole else interval([], math.nan)
+    every = np.array([beyond[t["side"]] if t["side"] in beyond else math.log(t["value"]) for t in thresholds])
+    widths = [_width(every[rng.integers(0, len(every), len(every))]) for _ in range(RESAMPLES)] if len(every) else []
+    found["width"] = interval(widths, _width(every))
     found |= {side: sides.count(side) for side in ("inside", "below", "above")}
     return found | {"runs": sum(t["runs"] for t in thresholds)}
 
@@ -174,7 +174,11 @@ def _mode(x: Floats) -> float:
 
 
 def _width(x: Floats) -> float:
-    return float(np.subtract(*np.quantile(x, [0.9, 0.1]))) if len(x) >= 10 else math.nan
+    """From the 10 to the 90 % quantile; NaN with fewer than ten values, or where a quantile is beyond the bracket."""
+    if len(x) < 10:
+        return math.nan
+    low, high = np.quantile(x, [0.1, 0.9], method="closest_observation")
+    return float(high - low) if math.isfinite(low) and math.isfinite(high) else math.nan
 
 
 def of_grid(targets: ArrayLike, measured: ArrayLike, large: ArrayLike) -> dict[str, Any] | None:

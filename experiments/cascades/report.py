@@ -1,4 +1,4 @@
-"""The page of a cascade study, its figures and tables."""
+"""The page of a cascade study."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from experiments.cascades.tables import tables
 from experiments.drawing.cascade_study import figures
 from experiments.drawing.palette import regime_styles
 from experiments.report import write_page
-from experiments.tables import write
 
 DEFINITIONS = (
     ("R0", "r0", "Long lots that a fall of 5 % makes liquidatable over bid lots resting within 5 % below the mark."),
@@ -33,17 +32,16 @@ DEFINITIONS = (
 
 
 def write_cascades_report(folder: Path, result: Mapping[str, Any]) -> Path:
-    """Write figures, tables and the page.
+    """Write figures and the page, which holds the tables.
 
     Args:
-        folder: output folder; gets ``report.html``, ``figures/`` and ``tables/``.
+        folder: output folder; gets ``report.html`` and ``figures/``.
         result: what :func:`experiments.studies.cascades.measure` gives.
 
     Returns:
         Path of the page.
     """
     drawn, made = figures(result, folder / "figures"), tables(result)
-    write(made, folder)
     context = {
         "definitions": DEFINITIONS,
         "title": f"{result['scenario']}: cascades of liquidations",

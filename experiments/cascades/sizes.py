@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.statistics import CONFIDENCE, GENERATOR_SEED
+from experiments.vocabulary import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,6 +118,18 @@ def fit(task: SizeTask) -> dict[str, Any]:
     return found
 
 
+def p_text(p: float | None, resamples: int) -> str:
+    """A p-value as it is read: none of the synthetic samples is less than one of them.
+
+    Examples:
+        >>> p_text(0.0, 100), p_text(0.25, 100)
+        ('< 0.01', '0.25')
+    """
+    if p is None:
+        return "n/a"
+    return f"< {number(1 / resamples, 2 if resamples <= 100 else 4)}" if p == 0.0 else number(p, 2)
+
+
 def pooled(by_seed: Iterable[Counts]) -> Sizes:
     """All sizes of some seeds, sorted."""
     total: Counter[int] = Counter()
@@ -152,7 +165,9 @@ def power_law(sample: Sizes) -> Law | None:
     found = _fitted(sample, float(usable[0]) if one else (float(usable[0]), float(sizes[len(usable)]) + 0.5))
     law = found.power_law
     ok = math.isfinite(law.alpha) and math.isfinite(law.D)
-    return Law(int(found.xmin), float(law.alpha), float(law.sigma), float(law.D), int(found.n_tail)) if ok else None
+    return (
+        Law(int(found.xmin), float(law.alpha), float(law.standard_err), float(law.D), int(found.n_tail)) if ok else None
+    )
 
 
 def _fitted(sample: Sizes, xmin: float | tuple[float, float]) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.cascades.critical import DEFINITION
-from experiments.cascades.sizes import RULED_OUT
+from experiments.cascades.sizes import RULED_OUT, p_text
 from experiments.tables import Cell, Column, Estimate, Table
 from experiments.vocabulary import number, scale_of
 
@@ -191,7 +191,7 @@ def sizes_table(result: Mapping[str, Any]) -> Table:
     columns = (
         Column("target", "R0 aimed at"), *more, Column("kind", "Size of"), Column("n", "number"),
         Column("largest", "largest"), Column("xmin", "xmin"), Column("n_tail", "above"),
-        Column("alpha", "exponent", digits=2), Column("ks", "KS", digits=3), Column("p", "p", digits=2),
+        Column("alpha", "exponent", digits=2), Column("ks", "KS", digits=3), Column("p", "p", align="right"),
         *(Column(name, f"against {label}", align="right") for name, label in _ALTERNATIVES.items()),
     )  # fmt: skip
     cells = []
@@ -200,8 +200,9 @@ def sizes_table(result: Mapping[str, Any]) -> Table:
         if "reason" in row:
             cells.append((*head, "", "", "", "", "", *("" for _ in _ALTERNATIVES)))
             continue
+        p = p_text(row["p"], row["resamples"])
         against = (_against(row["alternatives"][name]) for name in _ALTERNATIVES)
-        cells.append((*head, row["xmin"], row["n_tail"], Estimate.of(row, key="alpha"), row["ks"], row["p"], *against))
+        cells.append((*head, row["xmin"], row["n_tail"], Estimate.of(row, key="alpha"), row["ks"], p, *against))
     notes = (
         f"Sizes in liquidations, all seeds together. p under {RULED_OUT:g} rules the power law out (Clauset et al. "
         "2009). Against: normalised log-likelihood ratio (p); above 0 the power law is likelier. Exponent: interval "

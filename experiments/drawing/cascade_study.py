@@ -10,6 +10,7 @@ import numpy as np
 
 from experiments.cascades.critical import LARGE
 from experiments.cascades.settings import main_setting
+from experiments.cascades.sizes import RULED_OUT, p_text
 from experiments.cascades.tables import leverage_text
 from experiments.drawing.canvas import FigureFile, blank, finish, look
 from experiments.drawing.palette import INK, MUTED, RegimeStyle, regime_styles
@@ -219,7 +220,7 @@ def _sizes(result: Mapping[str, Any], folder: Path) -> FigureFile:
                 k = np.unique(np.geomspace(row["xmin"], row["largest"], 60).round())
                 tail = special.zeta(row["alpha"], k) / special.zeta(row["alpha"], row["xmin"])
                 axes.plot(k, tail * row["n_tail"] / row["n"], color=style.color, linewidth=0.9)
-                p = "" if row["p"] is None else f", p {number(row['p'])}"
+                p = "" if row["p"] is None else f", p {p_text(row['p'], row['resamples'])}"
                 told.append(f"{kind} at R0 {row['target']:g}: exponent {number(row['alpha'])}{p}")
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -231,9 +232,8 @@ def _sizes(result: Mapping[str, Any], folder: Path) -> FigureFile:
     last = max(fitted, key=lambda row: (row["kind"] == "trees", row["target"]))
     title = f"Sizes of {last['kind']} at R0 {last['target']:g}: exponent {number(last['alpha'])}"
     if last["p"] is not None:
-        title += (
-            f", a power law {'is ruled out' if last['p'] < 0.1 else 'is not ruled out'} (p\u00a0{number(last['p'])})"
-        )
+        ruled = "is ruled out" if last["p"] < RULED_OUT else "is not ruled out"
+        title += f", a power law {ruled} (p\u00a0{p_text(last['p'], last['resamples'])})"
     return finish(
         drawn, folder, "sizes", title, f"Distribution functions on logarithmic axes. {'; '.join(told)}.",
         "Trees: a root with all whom its forced sales brought down. Bursts: what is liquidated in consecutive steps. "
