@@ -119,7 +119,7 @@ def _endogenous(
     title = f"What the rule itself brought about after {result['event_name']}: {'; '.join(said)}"
     caption = (
         f"Each seed goes on from {result['event_name']} twice, with the rule live and with margins frozen there. Mean "
-        f"over {len(result['seeds'])} seeds, shaded: its 95 % bootstrap interval, point by point."
+        f"over {len(result['seeds'])} seeds, shaded: its 95 % interval (Student), point by point."
     )
     alt = f"Two panels over time: the gap between live and frozen price, and both margins. {'; '.join(said)}."
     return finish(figure, folder, "endogenous", title, alt, caption)
@@ -142,7 +142,7 @@ def _response(result: Mapping[str, Any], styles: Mapping[str, RegimeStyle], fold
     peaks = _some(said, 2)
     title = f"After a step of volatility by {response['factor']:g}, margin over what it would be peaks at: {peaks}"
     caption = (
-        "Geometric mean over twins with and without the step, shaded: 95 % bootstrap interval of each point. Dotted: "
+        "Geometric mean over twins with and without the step, shaded: 95 % interval (Student) of each point. Dotted: "
         "the factor by which the volatility of value (of returns, on drawn paths) was multiplied."
     )
     alt = f"Ratio of margins over time, peaks: {'; '.join(f'{label} {value:.2f}' for label, value in said)}."
@@ -173,7 +173,7 @@ def _lead_lag(result: Mapping[str, Any], styles: Mapping[str, RegimeStyle], fold
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=4, frameon=False, fontsize=7.5)
     title = f"Correlation of margin with volatility at the same time: {_some(said, 2)}"
-    caption = "Right of zero margin follows, left of it margin leads. Shaded, where there are seeds: 95 % interval."
+    caption = "Right of zero margin follows, left of it margin leads. Shaded, with seeds: 95 % interval (Student)."
     alt = f"Two panels of correlations by lag; at lag 0 {'; '.join(f'{label} {value:.2f}' for label, value in said)}."
     return finish(figure, folder, "lead-lag", title, alt, caption)
 
