@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,14 @@ from experiments.jobs import UnitResult
 from experiments.sweep.chunks import StoredUnit
 from experiments.sweep.perform import perform
 from experiments.sweep.store import MemoryStore, Store, SweepStore
+from experiments.vocabulary import MEASURES
+from sim.errors import ConfigError
+from sim.problems import unknown
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from experiments.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,19 @@ def collected(
         yield Collected(store.frame("runs"), failures, store.results_hash(), store)
     finally:
         store.close()
+
+
+def check_outcomes(names: Sequence[str], scenarios: Iterable[Scenario]) -> None:
+    """Outcomes must be measures: those of the vocabulary, or the liquidated share of a population.
+
+    Raises:
+        ConfigError: one problem for each that is not.
+    """
+    own = {f"liquidated_{spec.name}_share": None for scenario in scenarios for spec in scenario.populations}
+    known = [*MEASURES, *own]
+    wrong = [unknown("", "--outcome", name, known) for name in names if name not in known]
+    if wrong:
+        raise ConfigError(wrong)
 
 
 def failure_lines(failures: Sequence[Mapping[str, Any]]) -> list[str]:
