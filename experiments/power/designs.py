@@ -127,7 +127,7 @@ def of_study(study: Study, name: str, outcomes: Sequence[str] = ()) -> Design:
     if study.stop is not None or study.equal_cost is not None:
         key = "stop" if study.stop is not None else "equal_cost"
         raise ConfigError.of(key, "a table", "a study without it: batches have all seeds alike", file=study.file)
-    check_outcomes(outcomes, (point.scenario for point in study.points))
+    check_outcomes(outcomes)
     labels = tuple(", ".join(f"{key} = {value}" for key, value in point.values.items()) for point in study.points)
     identity = study.identity() | {"command": "power"}
     return Design(
@@ -149,7 +149,7 @@ def forked_margin(
     from experiments.studies import forked_margin as study
 
     loaded = scenario.load(market, assignments)
-    check_outcomes(outcomes, [loaded])
+    check_outcomes(outcomes)
     rules = study.RULES[:RULES]
     design = study.ForkedMargin(loaded, tuple(seeds), (study.SALE,), rules)
     words = ["marginlab", "power", source, *(word for text in assignments for word in ("--set", text))]

@@ -72,7 +72,7 @@ class Question:
             raw, name="sensitivity", file="sensitivity", assignments=self.assignments, plugins=self.plugins,
             seeds=self.seeds,
         )  # fmt: skip
-        check_outcomes(self.outcomes, (point.scenario for point in study.points))
+        check_outcomes(self.outcomes)
         return replace(study, outcomes=self.outcomes)
 
 
