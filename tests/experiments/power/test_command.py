@@ -24,16 +24,16 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_scenario_with_regimes(marginlab: Marginlab, small: Path, tmp_path: Path) -> None:
     arguments = (
-        "power", str(small), "--regimes", "static,fast", "--fork-at", "sale", "--pairs", "5", "--seeds", "15",
-        "--outcome", "drawdown,mean_initial_rate", "--out", "found",
+        "power", str(small), "--regimes", "static,fast", "--fork-at", "sale", "--pairs", "2", "--seeds", "6",
+        "--outcome", "drawdown", "--out", "found",
     )  # fmt: skip
     ended = marginlab(*arguments)
     assert ended.returncode == 0, ended.stderr
-    assert "3 disjoint batches of 5 pairs (15 seeds)" in ended.stdout
+    assert "3 disjoint batches of 2 pairs (6 seeds)" in ended.stdout
     assert "flagged in 0 of 3 batches" in ended.stdout
     summary = json.loads((tmp_path / "found/summary.json").read_text())
     effects = summary["points"][0]["effects"]["fast"]
-    assert effects["drawdown"]["pooled"]["n"] == 15
+    assert effects["drawdown"]["pooled"]["n"] == 6
     assert (tmp_path / "found/tables/power.csv").is_file()
     again = marginlab(*arguments, "--json")
     assert json.loads(again.stdout) == summary
@@ -44,7 +44,7 @@ def test_a_study_file(marginlab: Marginlab, small: Path, tmp_path: Path) -> None
         '[study]\nscenario = "small.toml"\nregimes = ["static", "fast"]\noutcomes = ["drawdown"]\n'
         '[[factors]]\nkey = "events.sale.lots"\nvalues = [100, 200]\n'
     )
-    ended = marginlab("power", "s.toml", "--pairs", "2", "--seeds", "4", "--json")
+    ended = marginlab("power", "s.toml", "--pairs", "1", "--seeds", "2", "--json")
     assert ended.returncode == 0, ended.stderr
     points = json.loads(ended.stdout)["points"]
     assert [point["label"] for point in points] == ["events.sale.lots = 100", "events.sale.lots = 200"]
