@@ -12,6 +12,9 @@ from experiments.jobs import UnitResult
 from experiments.sweep.chunks import StoredUnit
 from experiments.sweep.perform import perform
 from experiments.sweep.store import MemoryStore, Store, SweepStore
+from experiments.vocabulary import MEASURES
+from sim.errors import ConfigError
+from sim.problems import unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +70,22 @@ def collected(
         yield Collected(store.frame("runs"), failures, store.results_hash(), store)
     finally:
         store.close()
+
+
+UNLISTED = ("liquidated_leveraged_share",)
+"""Measures that every forked run has and the vocabulary does not describe."""
+
+
+def check_outcomes(names: Sequence[str]) -> None:
+    """Outcomes must be measures.
+
+    Raises:
+        ConfigError: one problem for each that is not.
+    """
+    known = [*MEASURES, *UNLISTED]
+    wrong = [unknown("", "--outcome", name, known) for name in names if name not in known]
+    if wrong:
+        raise ConfigError(wrong)
 
 
 def failure_lines(failures: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.collected import check_outcomes
 from experiments.jobs import UnitResult
 from sim.errors import ConfigError
 
@@ -106,7 +107,7 @@ def load(
     section: dict[str, Any] = {"scenario": source, "regimes": list(regimes), "baseline": regimes[0]}
     if fork_at is not None:
         section |= {"reading": "forked", "fork_at": fork_at}
-    section["outcomes"] = list(outcomes or ("drawdown", "liquidated_share", "bad_debt_bp"))
+    outcomes = outcomes or ("drawdown", "liquidated_share", "bad_debt_bp")
     found = study.parse(
         {"study": section}, name="power", file="power", assignments=assignments, plugins=plugins, seeds=seeds
     )
@@ -119,9 +120,6 @@ def of_study(study: Study, name: str, outcomes: Sequence[str] = ()) -> Design:
     Raises:
         ConfigError: a study of parts, of one regime alone, or one that chooses its seeds while it runs.
     """
-    from experiments.vocabulary import MEASURES
-    from sim.problems import unknown
-
     if study.parts:
         raise ConfigError.of("STUDY", name, f"one of its parts: {', '.join(part.file for part in study.parts)}")
     if len(study.regimes) < 2:
@@ -129,9 +127,7 @@ def of_study(study: Study, name: str, outcomes: Sequence[str] = ()) -> Design:
     if study.stop is not None or study.equal_cost is not None:
         key = "stop" if study.stop is not None else "equal_cost"
         raise ConfigError.of(key, "a table", "a study without it: batches have all seeds alike", file=study.file)
-    wrong = [unknown("", "--outcome", outcome, MEASURES) for outcome in outcomes if outcome not in MEASURES]
-    if wrong:
-        raise ConfigError(wrong)
+    check_outcomes(outcomes)
     labels = tuple(", ".join(f"{key} = {value}" for key, value in point.values.items()) for point in study.points)
     identity = study.identity() | {"command": "power"}
     return Design(
@@ -151,13 +147,9 @@ def forked_margin(
     """
     from experiments import scenario
     from experiments.studies import forked_margin as study
-    from experiments.vocabulary import MEASURES
-    from sim.problems import unknown
 
-    wrong = [unknown("", "--outcome", outcome, MEASURES) for outcome in outcomes if outcome not in MEASURES]
-    if wrong:
-        raise ConfigError(wrong)
     loaded = scenario.load(market, assignments)
+    check_outcomes(outcomes)
     rules = study.RULES[:RULES]
     design = study.ForkedMargin(loaded, tuple(seeds), (study.SALE,), rules)
     words = ["marginlab", "power", source, *(word for text in assignments for word in ("--set", text))]

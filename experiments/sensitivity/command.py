@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiments.cli.options import print_json
-from experiments.collected import collected
+from experiments.collected import check_outcomes, collected
 from experiments.console import load_plugins, progress, say_where
 from experiments.engines import Engine, engine
 from experiments.sensitivity import indices, report
 from experiments.sensitivity.design import SOBOL, Design
 from experiments.store import plain
 from experiments.sweep import study as studies
-from experiments.vocabulary import MEASURES
 from sim.errors import ConfigError
-from sim.problems import unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,21 +60,20 @@ class Question:
         Raises:
             ConfigError: with every problem of the question and of the scenarios of its points.
         """
-        wrong = [unknown("", "--outcome", name, MEASURES) for name in self.outcomes if name not in MEASURES]
-        if wrong:
-            raise ConfigError(wrong)
         self.design.validate()
-        section: dict[str, Any] = {"scenario": self.scenario, "outcomes": list(self.outcomes), "placebo": False}
+        section: dict[str, Any] = {"scenario": self.scenario, "placebo": False}
         if self.regimes:
             section |= {"regimes": list(self.regimes), "baseline": self.regimes[0]}
         if self.fork_at is not None:
             section |= {"reading": "forked", "fork_at": self.fork_at}
         factors = [one.model_dump(exclude_defaults=True) for one in self.design.ranges]
         raw = {"study": section, "factors": factors, "design": {"kind": "list"}, "points": self.design.points}
-        return studies.parse(
+        study = studies.parse(
             raw, name="sensitivity", file="sensitivity", assignments=self.assignments, plugins=self.plugins,
             seeds=self.seeds,
         )  # fmt: skip
+        check_outcomes(self.outcomes)
+        return replace(study, outcomes=self.outcomes)
 
 
 def command(question: Question, *, jobs: int, out: str | None, retry_failed: bool, as_json: bool) -> int:
