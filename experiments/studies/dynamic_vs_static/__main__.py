@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from experiments import build
 from experiments.console import progress
 from experiments.store import OutputFolder
 from experiments.studies.dynamic_vs_static import design as designs
+from experiments.studies.dynamic_vs_static import tables
 from experiments.studies.dynamic_vs_static.study import job, measure
+from experiments.tables import write
 from sim.errors import MarginLabError
 
 
@@ -49,7 +52,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if given.json:
         print(json.dumps(results, indent=1))
+        return 0
+    for name, result in results.items():
+        print("\n".join(tables.lines(result)))
+        if given.out:
+            publish(result, Path(given.out) / name)
     return 0
+
+
+def publish(result: Mapping[str, Any], folder: Path) -> None:
+    """Write a part's tables and figures into its folder."""
+    from experiments.studies.dynamic_vs_static import figures
+
+    write(tables.tables(result), folder)
+    figures.draw(result, folder)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.vocabulary import Kind
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -29,7 +31,7 @@ class Horizons:
     every: int
 
 
-LABELS = {
+LABELS: dict[str, tuple[str, Kind]] = {
     "peak_to_trough": ("peak-to-trough of the rate", "number"),
     "rise_short": ("largest rise of the rate, short", "fraction"),
     "rise_long": ("largest rise of the rate, long", "fraction"),

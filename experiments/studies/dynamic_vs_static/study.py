@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from experiments import jobs, run
@@ -89,10 +89,3 @@ def measure(
     if folder is not None:
         jobs.finish(folder, pieces, result, result["results_hash"])
     return result
-
-
-def kept_runs(folder: OutputFolder, design: Design) -> Sequence[Mapping[str, Any]]:
-    """The runs that a folder holds, in the order of the design."""
-    factors = folder.read_json(FACTORS)
-    files = [folder.read_json(f"{jobs.RUNS}/{unit.key}.json") for unit in units(design, factors or {})]
-    return [found for file in files if file is not None for found in file["runs"]]
