@@ -15,7 +15,7 @@ from experiments.contract_terms import money_of
 from experiments.jobs import hash_of
 from experiments.regimes import stated
 from experiments.run import PLACEBO
-from experiments.statistics import RESAMPLES, holm, incidence_summary, paired_summary, verdict
+from experiments.statistics import RESAMPLES, holm, incidence_differences, incidence_summary, paired_summary, verdict
 from experiments.store import combined_hash, plain
 from experiments.sweep.effects import effects
 from experiments.sweep.study import Study
@@ -101,6 +101,7 @@ def point_summary(
     main, placebo = _arm(runs, ""), _arm(runs, PLACEBO)
     values = {label: columns_of(main, label, seeds, outcomes) for label in study.regimes}
     found = paired_summary(values, study.baseline, _placebo(study, main, placebo, outcomes), **options)
+    by_population = _by_population(study, incidence, seeds)
     labels = {factor.title: factor.label(point.values[factor.title]) for factor in study.factors}
     return plain(
         {
@@ -113,7 +114,8 @@ def point_summary(
             "parameters": {label: stated(point.scenario, label) for label in study.regimes},
             **found,
             "placebo_identical": _identical(study, main, placebo),
-            "incidence": _incidence(study, incidence, options),
+            "incidence": incidence_summary(by_population, resamples=FEWER_RESAMPLES),
+            "incidence_differences": _profit_differences(study, by_population),
             "scales": _scales(main),
         }
     )  # type: ignore[no-any-return]
@@ -183,16 +185,31 @@ def _identical(study: Study, main: pd.DataFrame, placebo: pd.DataFrame) -> bool 
     return bool((base.loc[both] == again.loc[both]).all())
 
 
-def _incidence(study: Study, rows: pd.DataFrame | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Who pays: means by population, placebos left out."""
+def _by_population(
+    study: Study, rows: pd.DataFrame | None, seeds: NDArray[np.int64]
+) -> dict[str, dict[str, dict[str, NDArray[np.float64]]]]:
+    """Regime -> population -> quantity -> array over seeds, NaN where a run failed; placebos left out."""
     if rows is None or not len(rows):
         return {}
     rows = rows[rows["arm"].fillna("") == ""]
     table: dict[str, dict[str, dict[str, NDArray[np.float64]]]] = {label: {} for label in study.regimes}
     for (label, population, quantity), found in rows.groupby(["regime", "population", "quantity"], sort=False):
         by = table.setdefault(str(label), {}).setdefault(str(population), {})
-        by[str(quantity)] = found.sort_values("seed")["value"].to_numpy(np.float64)
-    return incidence_summary(table, resamples=FEWER_RESAMPLES)
+        by[str(quantity)] = found.set_index("seed")["value"].reindex(seeds).to_numpy(np.float64)
+    return table
+
+
+def _profit_differences(
+    study: Study, table: Mapping[str, Mapping[str, Mapping[str, NDArray[np.float64]]]]
+) -> dict[str, Any]:
+    """Who gains and who loses against the baseline: paired differences of profit, Holm over regimes and populations."""
+    profit = {
+        label: {population: {"pnl": found["pnl"]} for population, found in by.items() if "pnl" in found}
+        for label, by in table.items()
+    }
+    if len(profit) < 2 or not profit.get(study.baseline):
+        return {}
+    return incidence_differences(profit, study.baseline, resamples=FEWER_RESAMPLES)
 
 
 def _scales(runs: pd.DataFrame) -> dict[str, float]:
