@@ -40,6 +40,7 @@ ALLOWED = "local, the address of a running scheduler such as tcp://host:8786, or
 CONNECT_SECONDS = 5.0
 WORKERS_SECONDS = 60.0
 _IN_HAND = 2  # tasks at each thread: one runs, one waits beside it, so that none idles while the scheduler answers
+_DEATHS = 3
 
 _numbers = itertools.count()
 
@@ -62,6 +63,7 @@ class DaskEngine:
         self.jobs = workers or os.cpu_count() or 1
         self._cluster: Any = None
         self._client: Any = None
+        self._config: Any = None
         try:
             self._connect()
             self._prepare(tuple(plugins))
@@ -76,8 +78,11 @@ class DaskEngine:
         from distributed import Client, LocalCluster
 
         if self.address == LOCAL:
-            quiet = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.low-level-log-length": 0}
-            with dask.config.set(quiet), one_thread_each(), interrupts_ignored():
+            # while the cluster lasts: we count deaths, and a worker that dies is its nanny's to replace
+            self._config = dask.config.set(
+                {"distributed.scheduler.allowed-failures": 0, "distributed.deploy.lost-worker-timeout": "600s"}
+            )
+            with one_thread_each(), interrupts_ignored():
                 self._cluster = LocalCluster(
                     n_workers=self.jobs, threads_per_worker=1, processes=True, dashboard_address=None,
                     memory_limit=0, silence_logs=logging.CRITICAL,
@@ -139,6 +144,9 @@ class DaskEngine:
                 if part is not None:
                     with contextlib.suppress(Exception):
                         part.close()
+        if self._config is not None:
+            self._config.__exit__(None, None, None)
+            self._config = None
 
     # -- the work ----------------------------------------------------------------------------------------------------
 
@@ -155,8 +163,9 @@ class DaskEngine:
     ) -> Iterator[tuple[int, Outcome[Result]]]:
         """Yield (position, outcome) as workers finish.
 
-        A task whose worker died is tried once more, alone, when all others are done: its neighbour may have been the
-        cause. When the caller stops, tasks that have not begun are dropped; a cluster elsewhere ends those under way.
+        A task whose worker died is tried again, alone, when all others are done: its neighbour may have been the cause,
+        or the cluster may have let go of the worker. At the third death it has failed. When the caller stops, tasks
+        that have not begun are dropped; a cluster elsewhere ends those under way.
 
         Raises:
             RunFailed: the scheduler has gone.
@@ -165,7 +174,7 @@ class DaskEngine:
         from distributed.scheduler import KilledWorker
 
         waiting, again = deque(range(len(tasks))), deque[int]()
-        suspected: set[int] = set()
+        deaths: dict[int, int] = {}
         running: dict[Any, int] = {}
         batch = next(_numbers)
         found = as_completed()
@@ -174,7 +183,7 @@ class DaskEngine:
             room = self.threads * _IN_HAND
             while (waiting and len(running) < room) or (again and not running):
                 position = waiting.popleft() if waiting else again.popleft()
-                key = f"marginlab-{os.getpid()}-{batch}-{position}-{int(position in suspected)}"
+                key = f"marginlab-{os.getpid()}-{batch}-{position}-{deaths.get(position, 0)}"
                 future = self._client.submit(attempt, function, tasks[position], key=key, pure=False)
                 running[future] = position
                 found.add(future)
@@ -189,8 +198,8 @@ class DaskEngine:
                 outcome: Outcome[Any] | None = None
                 if future.status == "finished":
                     outcome = future.result()
-                elif died and position not in suspected:
-                    suspected.add(position)
+                elif died and deaths.get(position, 0) < _DEATHS - 1:
+                    deaths[position] = deaths.get(position, 0) + 1
                     again.append(position)
                 elif died:
                     outcome = Outcome(None, Failure(WORKER_DIED, "the worker process died"))

@@ -29,7 +29,7 @@ REPORTS: dict[str, tuple[str, str]] = {
     "run": (f"{_HERE}:compared", "experiments.tabulated.comparison:tables"),
     "compare": (f"{_HERE}:compared", "experiments.tabulated.comparison:tables"),
     "venues": ("experiments.policies_report:write_policies_report", "experiments.tabulated.venues:tables"),
-    "cascade": ("", "experiments.tabulated.cascades:tables"),
+    "cascade": ("experiments.cascades.report:write_cascades_report", "experiments.cascades.tables:tables"),
     "scaling": ("experiments.drawing.crossover:draw", "experiments.tabulated.cascades:scaling"),
     "flat-book": ("experiments.drawing.flat_book:draw", "experiments.tabulated.cascades:flat_book"),
     "impact": ("experiments.drawing.impact:draw", "experiments.tabulated.impact:tables"),
@@ -40,6 +40,7 @@ REPORTS: dict[str, tuple[str, str]] = {
     "calibrate": ("experiments.calibration.page:write_page", "experiments.tabulated.sheets:calibration"),
     "calibrate --recover": ("", "experiments.tabulated.sheets:calibration"),
     "replicate october-2025": ("experiments.drawing.october_2025:draw", "experiments.tabulated.sheets:replication"),
+    "procyclicality": ("experiments.drawing.procyclicality:draw", "experiments.procyclicality.tables:tables"),
     "queue-model": ("experiments.drawing.models:draw_queues", "experiments.tabulated.sheets:queue_model"),
     "zero-intelligence": ("experiments.drawing.models:draw_scaling", "experiments.tabulated.sheets:zero_intelligence"),
 }

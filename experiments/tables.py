@@ -1,6 +1,6 @@
 """Tables of results for a paper, a page and a program, from one description.
 
-A :class:`Table` holds plain values; it is written as Markdown, as CSV (full precision, the ends of intervals in columns
+A :class:`Table` holds plain values; it is written as Markdown, as CSV (unrounded, the ends of intervals in columns
 of their own) and as LaTeX that needs ``booktabs`` alone, and gives the aligned lines that a terminal shows. Units stand
 in the heads, intervals as ``[low, high]``.
 
@@ -218,7 +218,7 @@ class Table:
         return f"{self.markdown()}\n\n{_markdown(self.caption)}\n{below}"
 
     def csv(self) -> str:
-        """The table at full precision.
+        """The table to fifteen significant figures.
 
         A column whose cells have intervals becomes three, ``NAME``, ``NAME_low`` and ``NAME_high``, and a fourth
         ``NAME_mark`` where cells bear marks. Units stand in brackets after the name. Empty fields are unknown.
@@ -252,29 +252,42 @@ class Table:
         defines (:mod:`experiments.latex`).
         """
         parts = [self.rows[i : i + ROWS_A_PART] for i in range(0, len(self.rows), ROWS_A_PART)] or [()]
-        widths = [max(map(len, column)) for column in zip(*self.text(), strict=True)]
+        heads = [escaped(column.header if self._spanned else column.head) for column in self.columns]
+        shown = [[column.header if self._spanned else column.head for column in self.columns], *self.text()[1:]]
+        widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
         characters = sum(widths) + 2 * len(widths)
         float_ = "table" if characters <= COLUMN_CHARACTERS else "table*"
         spec = "".join(_TEX_ALIGN[self.align(i)] for i in range(len(self.columns)))
         lines = [rf"% {self.name}: \usepackage{{booktabs}}"]
         for i, rows in enumerate(parts):
-            lines += self._float(float_, spec, rows, part=i, last=i == len(parts) - 1, shrunk=characters)
+            last = i == len(parts) - 1
+            lines += self._float(float_, spec, heads, rows, part=i, last=last, characters=characters)
         return "\n".join(lines) + "\n"
 
+    @property
+    def _spanned(self) -> bool:
+        """Whether all columns but the first have one unit, which then stands once over them."""
+        first, *others = self.columns
+        return not first.unit and len(others) > 1 and bool(others[0].unit) and len({c.unit for c in others}) == 1
+
     def _float(
-        self, float_: str, spec: str, rows: Sequence[Sequence[Cell]], *, part: int, last: bool, shrunk: int
-    ) -> list[str]:
+        self, float_: str, spec: str, heads: Sequence[str], rows: Sequence[Sequence[Cell]], *, part: int, last: bool,
+        characters: int,
+    ) -> list[str]:  # fmt: skip
         lines = [rf"\begin{{{float_}}}[tbp]", r"  \centering"]
         if part == 0:
             lines += [rf"  \caption{{{escaped(self.caption)}}}", rf"  \label{{{LABEL_PREFIX}tab:{self.name}}}"]
         else:
             lines += [r"  \addtocounter{table}{-1}", r"  \caption{(continued)}"]
         lines += [r"  \footnotesize", r"  \setlength{\tabcolsep}{4pt}"]
-        wide = shrunk > PAGE_CHARACTERS
+        wide = characters > PAGE_CHARACTERS
         if wide:
             lines.append(r"  \resizebox{\textwidth}{!}{%")
-        heads = (escaped(column.head) for column in self.columns)
-        lines += [rf"  \begin{{tabular}}{{@{{}}{spec}@{{}}}}", r"    \toprule", rf"    {' & '.join(heads)} \\"]
+        lines += [rf"  \begin{{tabular}}{{@{{}}{spec}@{{}}}}", r"    \toprule"]
+        if self._spanned:
+            unit, n = escaped(self.columns[1].unit), len(self.columns)
+            lines += [rf"    & \multicolumn{{{n - 1}}}{{c}}{{{unit}}} \\", rf"    \cmidrule(l){{2-{n}}}"]
+        lines.append(rf"    {' & '.join(heads)} \\")
         lines.append(r"    \midrule")
         for row in rows:
             cells = (escaped(_text(cell, column)) for cell, column in zip(row, self.columns, strict=True))
@@ -357,9 +370,9 @@ def _span(cells: Iterable[Cell]) -> tuple[bool, bool]:
 
 
 def _exact(value: Any) -> str:
-    """A value for a program: numbers as Python writes them, unknown ones empty."""
+    """A value for a program: numbers to fifteen figures, unknown ones empty."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(value) if isinstance(value, float) else str(value)
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

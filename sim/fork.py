@@ -49,7 +49,7 @@ def _clone(market: Market, state: s.State, python: Mapping[str, Any], margin_sta
     mesa.Model.__init__(twin, rng=market.run_seed)
     for name in (
         "config", "contracts", "populations", "events", "clearing", "record", "world", "margin", "shadows",
-        "run_seed", "contract_table", "has_views", "mean_since", "frozen", "published",
+        "scales", "run_seed", "contract_table", "has_views", "mean_since", "frozen", "published",
     ):  # fmt: skip
         setattr(twin, name, getattr(market, name))
     twin.state = state
@@ -130,7 +130,8 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     slot = 1 + list(market.shadows).index(name)
     model = market.shadows[name]
     base, own = state.model_rate_sum[0].sum(), state.model_rate_sum[slot].sum()
-    scale = float(base / own) if scale_to_mean and own > 0 and base != own else 1.0
+    factor = float(base / own) if scale_to_mean and own > 0 and base != own else 1.0
+    scale = factor * float(state.model_scale[slot])  # what the shadow had of its own is in its rates already
     stressed = bool(state.breakers[s.CB_STRESS_SLOPE])
     if stressed:
         venue.check_stress(model)
@@ -142,7 +143,7 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     state.model_params[0] = state.model_params[slot]
     state.model_state[0] = state.model_state[slot]
     state.model_window[0] = state.model_window[slot]
-    state.model_rates[0] = np.floor(state.model_rates[slot] * scale + 0.5).astype(np.int64)
+    state.model_rates[0] = np.floor(state.model_rates[slot] * factor + 0.5).astype(np.int64)
     state.model_scale[0] = scale
     state.meta[s.M_INDEX_VALID] = bool(model.index_valid)
     market.margin = model

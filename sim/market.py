@@ -61,6 +61,7 @@ class Market(mesa.Model):
         seed: of every keyed draw of the run.
         views: make a Mesa agent for every trader (plain Python traders are always made).
         shadows: other margin models by name, evaluated beside the one in force so that a fork can switch to them.
+        scales: factors on all that a model charges, by name of model; 1 for those not named.
 
     Attributes:
         state: all arrays (:mod:`sim.kernels.state`).
@@ -87,6 +88,7 @@ class Market(mesa.Model):
         seed: int = 0,
         views: bool = True,
         shadows: Mapping[str, MarginModel] | None = None,
+        scales: Mapping[str, float] | None = None,
     ) -> None:
         """Allocate the state and let every population write its rows."""
         super().__init__(rng=int(seed))
@@ -99,6 +101,7 @@ class Market(mesa.Model):
         self.world = world
         self.margin = margin
         self.shadows = dict(shadows or {})
+        self.scales = dict(scales or {})
         self.run_seed = int(seed)
         self.contract_table = ContractTable.of(contracts, config.dt_seconds, config.steps_per_day, config.minor_units)
         self.margin_state: ModelState = {}
@@ -172,6 +175,7 @@ class Market(mesa.Model):
         state.value[:] = self.world.value
         state.index_path[:] = self.world.index
         state.activity[:] = self.world.activity
+        state.model_scale[:] = [float(self.scales.get(name, 1.0)) for name in (self.margin.name, *self.shadows)]
         if self.world.oracle_path is not None:
             state.oracle[:] = self.world.oracle
             state.oracle_path[:] = self.world.oracle_path

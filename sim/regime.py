@@ -30,7 +30,7 @@ def publish_first(market: Market) -> None:
             state.model_params[slot] = memory["params"]
             state.model_state[slot] = memory["state"]
             if slot == 0:
-                put_schedule(market, memory)
+                put_schedule(market, memory, float(state.model_scale[0]))
                 put_haircuts(market, memory)
             if "window" in memory:
                 state.model_window[slot, :, : memory["window"].shape[1]] = memory["window"]

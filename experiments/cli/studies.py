@@ -62,6 +62,17 @@ def compare(
     fork_at: Annotated[
         str | None, typer.Option("--fork-at", metavar="EVENT", help="Share one history to this event, then fork.")
     ] = None,
+    equal_cost: Annotated[
+        str | None,
+        typer.Option(
+            "--equal-cost",
+            metavar="MEASURE",
+            help="Scale each regime to the baseline's mean_margin, requirement, coverage or open_interest; or =VALUE.",
+        ),
+    ] = None,
+    pilot: Annotated[
+        str | None, typer.Option("--pilot", metavar="SEEDS", help="Seeds that find the factors of --equal-cost.")
+    ] = None,
     seeds: Seeds = None,
     assignments: Assignments = None,
     plugin: Plugins = None,
@@ -76,7 +87,7 @@ def compare(
     commands.compare(
         scenario, parse_seeds(seeds if seeds is not None else "30"), margin=margin, baseline=baseline,
         fork_at=fork_at, assignments=assignments or [], plugins=plugin or [], check=check, jobs=workers(jobs), out=out,
-        as_json=as_json,
+        as_json=as_json, equal_cost=equal_cost, pilot=None if pilot is None else parse_seeds(pilot),
     )  # fmt: skip
 
 

@@ -165,6 +165,7 @@ def _label(axes: Axes, points: list[tuple[str, float, float]], crowded: bool) ->
             text = axes.annotate(
                 name, (x, y), (dx, dy), textcoords="offset points", ha=align, va="center", fontsize=7.5, color=INK
             )
+            text.set_in_layout(False)  # names go where there is room, and must not take it from the panel
             box = text.get_window_extent(renderer)
             own = Bbox.from_bounds(px - 6 * scale, py - 6 * scale, 12 * scale, 12 * scale)
             overlaps = sum(_overlap(box, other) for other in taken if not np.allclose(other.bounds, own.bounds))

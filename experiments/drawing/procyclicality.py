@@ -1,15 +1,17 @@
-"""Figures of procyclicality: what margins frozen would have spared, the response to a step, leads and lags, frontier."""
+"""Figures of procyclicality: live against frozen margins, the response to a step, leads and lags, the frontier."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.drawing.canvas import FigureFile, blank, finish, look
-from experiments.drawing.palette import INK, MUTED, PAPER, RegimeStyle, regime_styles
+from experiments.drawing.canvas import FIGURES, FigureFile, blank, finish, look
+from experiments.drawing.palette import MUTED, PAPER, RegimeStyle, regime_styles
 from experiments.procyclicality.names import measure_of
 from experiments.vocabulary import Money, number, scale_of
 from experiments.wording import listing
@@ -18,7 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SHADE = 0.16
-_NAMED = 10  # points of a scatter that are named beside their marker; more are told by the legend alone
+_SAID = 4  # regimes that a title names one by one
+_MARKERS = "hp*>d8H1234"  # where colours come round again
+
+
+def draw(folder: Path, result: Mapping[str, Any]) -> None:
+    """Draw into an output folder."""
+    figures(result, folder / FIGURES)
 
 
 def figures(result: Mapping[str, Any], folder: Path) -> list[FigureFile]:
@@ -29,7 +37,7 @@ def figures(result: Mapping[str, Any], folder: Path) -> list[FigureFile]:
         folder: where the files go.
     """
     names = list(result["frontier"]["values"])
-    styles = regime_styles(names)
+    styles = _told_apart(regime_styles(names))
     with look():
         drawn = []
         moved = [label for label, entry in result.get("endogenous", {}).items() if not entry["identical"]]
@@ -41,6 +49,27 @@ def figures(result: Mapping[str, Any], folder: Path) -> list[FigureFile]:
             drawn.append(_lead_lag(result, styles, folder))
         drawn.append(_frontier(result, styles, folder))
     return drawn
+
+
+def _told_apart(styles: Mapping[str, RegimeStyle]) -> dict[str, RegimeStyle]:
+    """Another marker where a colour and its marker come a second time."""
+    seen: set[tuple[str, str]] = set()
+    free = iter(_MARKERS)
+    found = {}
+    for name, style in styles.items():
+        again = (style.color, style.marker) in seen
+        found[name] = replace(style, marker=next(free, style.marker)) if again else style
+        seen.add((style.color, style.marker))
+    return found
+
+
+def _some(said: Sequence[tuple[str, float]], places: int) -> str:
+    """A few regimes with their numbers: all, or the smallest and the largest."""
+    if len(said) <= _SAID:
+        return listing([f"{label} {number(value, places)}" for label, value in said])
+    ordered = sorted(said, key=lambda pair: pair[1])
+    (low, least), (high, most) = ordered[0], ordered[-1]
+    return f"from {number(least, places)} ({low}) to {number(most, places)} ({high})"
 
 
 def _known(values: Sequence[float | None]) -> bool:
@@ -90,7 +119,7 @@ def _endogenous(
     title = f"What the rule itself brought about after {result['event_name']}: {'; '.join(said)}"
     caption = (
         f"Each seed goes on from {result['event_name']} twice, with the rule live and with margins frozen there. Mean "
-        f"over {len(result['seeds'])} seeds, shaded: its 95 % bootstrap interval, point by point."
+        f"over {len(result['seeds'])} seeds, shaded: its 95 % interval (Student), point by point."
     )
     alt = f"Two panels over time: the gap between live and frozen price, and both margins. {'; '.join(said)}."
     return finish(figure, folder, "endogenous", title, alt, caption)
@@ -104,19 +133,20 @@ def _response(result: Mapping[str, Any], styles: Mapping[str, RegimeStyle], fold
     for label, entry in response["regimes"].items():
         _band(axes, entry["x"], entry["log_ratio"], styles[label], to=np.exp, label=label)
         mean = np.exp(_floats(entry["log_ratio"]["mean"]))
-        said.append(f"{label} {number(float(mean.max()), 2)}")
+        said.append((label, float(mean.max())))
     axes.axhline(response["factor"], color=MUTED, linewidth=0.9, linestyle=(0, (1, 1.4)))
     axes.axhline(1.0, color=MUTED, linewidth=0.7)
     axes.set_ylabel("margin with the step over\nmargin without it")
     axes.set_xlabel({"min": "minutes", "d": "days"}[response["unit"]] + " after the step of volatility")
-    axes.legend(frameon=False, fontsize=7.5, ncols=2)
-    title = f"After a step of volatility by {response['factor']:g}, margin rises at most by: {listing(said)}"
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=7.5)
+    peaks = _some(said, 2)
+    title = f"After a step of volatility by {response['factor']:g}, margin over what it would be peaks at: {peaks}"
     caption = (
-        "Geometric mean over twins with and without the step, shaded: 95 % bootstrap interval of each point. Dotted: "
+        "Geometric mean over twins with and without the step, shaded: 95 % interval (Student) of each point. Dotted: "
         "the factor by which the volatility of value (of returns, on drawn paths) was multiplied."
     )
-    return finish(figure, folder, "impulse-response", title, f"Ratio of margins over time. Peaks: {listing(said)}.",
-                  caption)  # fmt: skip
+    alt = f"Ratio of margins over time, peaks: {'; '.join(f'{label} {value:.2f}' for label, value in said)}."
+    return finish(figure, folder, "impulse-response", title, alt, caption)
 
 
 def _lead_lag(result: Mapping[str, Any], styles: Mapping[str, RegimeStyle], folder: Path) -> FigureFile:
@@ -131,7 +161,8 @@ def _lead_lag(result: Mapping[str, Any], styles: Mapping[str, RegimeStyle], fold
         for axes, name in zip(panels, ("volatility", "price"), strict=True):
             _band(axes, x, entry[name], styles[label], to=lambda v: v, label=label)
         now = entry["volatility"]["mean"][len(x) // 2]
-        said.append(f"{label} {number(now, 2)}")
+        if now is not None:
+            said.append((label, now))
     unit = "days" if days else "minutes"
     for axes, title in zip(panels, ("log margin with log volatility", "change of margin with return"), strict=True):
         axes.axvline(0.0, color=MUTED, linewidth=0.7)
@@ -139,10 +170,12 @@ def _lead_lag(result: Mapping[str, Any], styles: Mapping[str, RegimeStyle], fold
         axes.set_xlabel(f"lag of margin, {unit}")
         axes.set_title(title)
     panels[0].set_ylabel("correlation")
-    panels[0].legend(frameon=False, fontsize=7.0)
-    title = f"Correlation of margin with volatility at the same time: {listing(said)}"
-    caption = "Right of zero margin follows, left of it margin leads. Shaded, where there are seeds: 95 % interval."
-    return finish(figure, folder, "lead-lag", title, f"Two panels of correlations by lag. {title}.", caption)
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=4, frameon=False, fontsize=7.5)
+    title = f"Correlation of margin with volatility at the same time: {_some(said, 2)}"
+    caption = "Right of zero margin follows, left of it margin leads. Shaded, with seeds: 95 % interval (Student)."
+    alt = f"Two panels of correlations by lag; at lag 0 {'; '.join(f'{label} {value:.2f}' for label, value in said)}."
+    return finish(figure, folder, "lead-lag", title, alt, caption)
 
 
 def _frontier(result: Mapping[str, Any], styles: Mapping[str, RegimeStyle], folder: Path) -> FigureFile:
@@ -167,10 +200,8 @@ def _frontier(result: Mapping[str, Any], styles: Mapping[str, RegimeStyle], fold
                 markerfacecolor=style.color if on else PAPER, markeredgewidth=1.3, label=label,
             )  # fmt: skip
             ends.append((x, y, label))
-        if len(ends) <= _NAMED and axes is panels[0]:
-            _names(axes, ends)
         for name, scale, put in zip((x_name, y_name), scales, (axes.set_xlabel, axes.set_ylabel), strict=True):
-            put(measure_of(name).label + (f", {scale.unit}" if scale.unit else ""))
+            put(textwrap.fill(measure_of(name).label + (f", {scale.unit}" if scale.unit else ""), 24))
         axes.margins(0.18)
         if y_name == cycle and ends and max(y for _, y, _ in ends) > 8.0:
             axes.set_yscale("log")
@@ -182,15 +213,12 @@ def _frontier(result: Mapping[str, Any], styles: Mapping[str, RegimeStyle], fold
         f"{label} ({100.0 * support[label]:.0f} %)" if frontier["resamples"] else label
         for label in frontier["non_dominated"]
     ]
-    title = f"Not dominated in cost, coverage, procyclicality and default loss: {listing(said)}"
+    whole = len(said) == len(frontier["values"])
+    told_all = "every regime, each in its own way" if whole and len(said) > _SAID else listing(said)
+    title = f"Not dominated in cost, coverage, procyclicality and default loss: {told_all}"
     caption = (
         "Filled: no other regime is at least as good in all four and better in one. In brackets: share of bootstrap "
         "resamples in which this holds."
     )
     told = "; ".join(f"{name}: {support[name]:.2f}" for name in frontier["values"])
     return finish(figure, folder, "frontier", title, f"Two scatters of objectives. Support: {told}.", caption)
-
-
-def _names(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
-    for x, y, label in points:
-        axes.annotate(label, (x, y), xytext=(5.0, 4.0), textcoords="offset points", fontsize=6.5, color=INK)

@@ -29,6 +29,8 @@ PAGE = 8.9
 LEAST = 0.62
 """Share of its height on the screen that a panel keeps at least when a column is filled."""
 RASTER_DPI = 400
+_WHOLE = 0.94  # share of the width that a legend of the whole figure may take: it is centred on the panels
+_PANEL = 0.85  # share of a panel's part of the width that is left for a legend beside the labels of its axis
 _METADATA = {
     "pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
     "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
@@ -97,14 +99,13 @@ def _at(
 
     figure.set_size_inches(width.inches, height)
     _sizes(figure, width)
+    _legends(figure)  # first: one that is wider than its panel squeezes it
     layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03)
     figure.set_layout_engine(layout)
     layout.execute(figure)
-    changed = [_wrap(figure), _legends(figure)]
-    if any(changed):
-        layout.execute(figure)
-    if _thin(figure):
-        layout.execute(figure)
+    for fitting in (_wrap, _thin):
+        if fitting(figure):
+            layout.execute(figure)
     figure.set_layout_engine(None)  # not "none", which would lay out nothing twice for each file
     if refit is not None:
         refit(figure)
@@ -228,7 +229,9 @@ def _tick_size(axis: Any) -> float:
 
 
 def _wrap(figure: Figure) -> bool:
-    """Wrap heads of panels and labels of axes to the room that they have; true where any was."""
+    """Wrap heads of panels, labels of axes and texts within panels to their room; true where any was."""
+    from matplotlib.text import Annotation
+
     wrapped = False
     for axes in figure.axes:
         if not axes.axison:
@@ -239,6 +242,9 @@ def _wrap(figure: Figure) -> bool:
         # a label below may reach under the labels of the other axis
         wrapped |= _fit(axes.xaxis.label, 1.1 * panel.width)
         wrapped |= _fit(axes.yaxis.label, panel.height, upright=True)
+        for text in axes.texts:
+            if not isinstance(text, Annotation):
+                wrapped |= _fit(text, 0.9 * panel.width)
     return wrapped
 
 
@@ -259,26 +265,27 @@ def _fit(text: Text, room: float, *, upright: bool = False) -> bool:
     return changed
 
 
-def _legends(figure: Figure) -> bool:
-    """Give legends of the figure and of panels as many columns as there is room for; true where one has changed."""
-    narrowed = False
+def _legends(figure: Figure) -> None:
+    """Give legends of the figure and of panels as many columns as there is room for."""
     for part in {id(p): p for p in (figure, *_containers(figure))}.values():
         for legend in list(part.legends):
-            narrowed |= _narrow(part, legend, figure.bbox.width)
+            _narrow(part, legend, _WHOLE * figure.bbox.width)
     for axes in figure.axes:
         own = axes.get_legend()
         if own is not None:
-            narrowed |= _narrow(axes, own, axes.get_window_extent().width)
-    return narrowed
+            spec = axes.get_subplotspec()
+            share = 1 if spec is None else spec.get_gridspec().ncols
+            _narrow(axes, own, _PANEL * figure.bbox.width / share)
 
 
-def _narrow(owner: Any, legend: Legend, room: float) -> bool:
-    """Rebuild a legend with fewer columns while it is wider than its room; true if it was."""
-    columns = now = int(legend._ncols)  # type: ignore[attr-defined]
+def _narrow(owner: Any, legend: Legend, room: float) -> None:
+    """Rebuild a legend with fewer columns while it is wider than its room."""
+    columns = int(legend._ncols)  # type: ignore[attr-defined]
+    entries = len(legend.get_texts())
     while columns > 1 and legend.get_window_extent().width > room:
-        columns -= 1
+        rows = -(-entries // (columns - 1))
+        columns = -(-entries // rows)  # as few as keep that number of rows: two and two rather than three and one
         legend = _rebuilt(owner, legend, columns)
-    return columns != now
 
 
 def _rebuilt(owner: Any, legend: Legend, columns: int) -> Legend:
@@ -302,7 +309,7 @@ def _rebuilt(owner: Any, legend: Legend, columns: int) -> Legend:
 
 
 def _thin(figure: Figure) -> bool:
-    """Drop labels along horizontal axes that would touch their neighbours; true where any was."""
+    """Break labels along horizontal axes that would touch their neighbours, or drop some; true where any was."""
     thinned = False
     for axes in figure.axes:
         if not axes.axison or not axes.get_visible():
@@ -311,6 +318,15 @@ def _thin(figure: Figure) -> bool:
         ticks = [float(tick) for tick in axes.get_xticks()]
         names = [label.get_text() for label in axes.get_xticklabels()]
         shown = [(tick, name) for tick, name in zip(ticks, names, strict=False) if low <= tick <= high]
+        if len(shown) == 2 and _touching(axes):  # two have room outward
+            left, right = axes.get_xticklabels()[:2]
+            left.set_horizontalalignment("right")
+            right.set_horizontalalignment("left")
+            thinned = True
+        if _touching(axes) and any(" " in name for _, name in shown):
+            shown = [(tick, name.replace(" ", "\n")) for tick, name in shown]
+            axes.set_xticks([tick for tick, _ in shown], [name for _, name in shown])
+            thinned = True
         for every in (2, 3, 4, 6):
             if not _touching(axes):
                 break

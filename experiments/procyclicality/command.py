@@ -52,12 +52,9 @@ def perform(asked: Asked) -> None:
     prices = asked.source.startswith("arch:") or Path(asked.source).suffix.lower() in _TABLES
     result, folder = _of_prices(asked) if prices else _of_scenario(asked)
     if folder is not None:
-        from experiments.drawing.procyclicality import figures
-        from experiments.procyclicality.tables import tables
-        from experiments.tables import write
+        from experiments import reporting
 
-        write(tables(result), folder.path)
-        figures(result, folder.path / "figures")
+        reporting.write(folder.path)
     if asked.as_json:
         print_json(result)
         return

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.procyclicality.frontier import RESAMPLES, frontier, stationary_blocks
-from experiments.procyclicality.measures import Floats, lead_lag, peak_lag, reaction
-from experiments.statistics import mean_interval
+from experiments.procyclicality.measures import Floats, band, lead_lag, peak_lag, reaction
 from experiments.store import plain
 from margin.backtest import Backtest, backtest
 from margin.backtests.forecasts import GarchFit, garch_variance
@@ -33,7 +32,6 @@ SETTLE = 250
 """Days at one volatility that a model sees before the step, beyond those it needs."""
 LONGEST_LAG = 60
 SHOWN = (1, 5, 20, 60, 120, 250)
-_POINT_RESAMPLES = 499
 
 
 @dataclass(frozen=True)
@@ -193,12 +191,12 @@ def response(asked: Prices, test: Backtest, on_done: Callable[[int, int], None] 
         mean = table.mean(axis=0)
         goal = 0.5 * math.log(asked.factor)
         half = np.flatnonzero(mean >= goal) if asked.factor > 1.0 else np.flatnonzero(mean <= goal)
-        points = [mean_interval(column, resamples=_POINT_RESAMPLES) for column in table.T]
+        points = band(table)
         found[name] = {
             "x": list(range(table.shape[1])),
-            "log_ratio": {key: [point[key] for point in points] for key in ("mean", "low", "high")},
-            "shown": [_exp(points[day]) for day in shown],
-            "peak": _exp(points[int(np.argmax(np.abs(mean)))]),
+            "log_ratio": points,
+            "shown": [_exp(points, day) for day in shown],
+            "peak": _exp(points, int(np.argmax(np.abs(mean)))),
             "days_to_half": int(half[0]) if len(half) else None,
         }
     return {
@@ -207,9 +205,9 @@ def response(asked: Prices, test: Backtest, on_done: Callable[[int, int], None] 
     }  # fmt: skip
 
 
-def _exp(point: dict[str, Any]) -> dict[str, Any]:
+def _exp(points: dict[str, list[float | None]], at: int) -> dict[str, float | None]:
     """A mean of logs as a ratio."""
-    return {key: None if point[key] is None else math.exp(point[key]) for key in ("mean", "low", "high")}
+    return {key: None if (value := row[at]) is None else math.exp(value) for key, row in points.items()}
 
 
 def _before(model: RateModel, setting: Setting) -> int:

@@ -157,6 +157,29 @@ def peak_lag(lags: ArrayLike, correlation: ArrayLike) -> float:
     return float(np.asarray(lags, float)[int(np.nanargmax(values))])
 
 
+def band(table: ArrayLike, confidence: float = 0.95) -> dict[str, list[float | None]]:
+    """Mean over seeds of each point of a path, with Student's t interval; undefined ends are None.
+
+    Args:
+        table: float64[seeds, points]; NaN is left out.
+        confidence: level of each interval, point by point.
+
+    Returns:
+        ``mean``, ``low``, ``high``: one number per point.
+    """
+    from scipy import stats
+
+    values = np.asarray(table, float)
+    known = np.isfinite(values)
+    n = known.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(known, values, 0.0).sum(axis=0) / n
+        spread = np.sqrt(np.where(known, (values - mean) ** 2, 0.0).sum(axis=0) / (n - 1))
+        half = np.where(n > 1, stats.t.ppf(0.5 + confidence / 2.0, np.maximum(n - 1, 1)) * spread / np.sqrt(n), np.nan)
+    rows = {"mean": mean, "low": mean - half, "high": mean + half}
+    return {key: [float(f"{v:.12g}") if math.isfinite(v) else None for v in row.tolist()] for key, row in rows.items()}
+
+
 def call_share(amount: ArrayLike, liquid: ArrayLike, samples: int, held: ArrayLike | None = None) -> float:
     """Largest growth of an amount within a number of samples, over the liquid assets when it began.
 

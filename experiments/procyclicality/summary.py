@@ -10,6 +10,7 @@ import numpy as np
 from experiments import jobs
 from experiments.contract_terms import money_of
 from experiments.procyclicality.frontier import over_seeds
+from experiments.procyclicality.measures import band
 from experiments.procyclicality.names import measure_of
 from experiments.procyclicality.tasks import AGAIN, FORK, FROZEN, PLACEBO, STEP, WHOLE
 from experiments.statistics import holm, mean_interval, paired_difference, paired_summary, ratio_of_means, verdict
@@ -29,8 +30,6 @@ ENDOGENOUS = (
 )  # fmt: skip
 OWN_MARGIN = ("mean_margin", "peak_margin", "margin_rise")
 """What differs between a live and a frozen rule by construction: reported, not counted among the tests."""
-POINT_RESAMPLES = 999
-"""Bootstrap resamples of each point of a path."""
 
 
 def summary(study: Procyclicality, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -113,16 +112,10 @@ def _table(rows: Iterable[Sequence[float | None]]) -> np.ndarray:
     return np.array([[np.nan if x is None else x for x in row] for row in rows], float)
 
 
-def _band(table: np.ndarray) -> dict[str, list[Any]]:
-    """Mean over seeds with its interval, point by point."""
-    points = [mean_interval(column, resamples=POINT_RESAMPLES) for column in table.T]
-    return {key: [point[key] for point in points] for key in ("mean", "low", "high")}
-
-
 def _lead_lag(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {"lags_minutes": runs[0]["lags_minutes"]}
     for name in ("volatility", "price"):
-        found[name] = _band(_table(r["lead_lag"][name] for r in runs))
+        found[name] = band(_table(r["lead_lag"][name] for r in runs))
     return found
 
 
@@ -142,7 +135,7 @@ def _responses(study: Procyclicality, runs: Sequence[Mapping[str, Any]]) -> dict
         half = np.flatnonzero(mean >= 0.5 * mean[top]) if mean[top] > 0.0 else []
         found[label] = {
             "x": [k * every for k in range(table.shape[1])],
-            "log_ratio": _band(table),
+            "log_ratio": band(table),
             "peak_ratio": mean_interval(np.exp(peaks)),
             "end_ratio": mean_interval(np.exp(ends)),
             "overshoot": float(np.exp(mean[top] - ends.mean())),
@@ -180,8 +173,9 @@ def _endogenous(study: Procyclicality, runs: Sequence[Mapping[str, Any]]) -> dic
     for (label, name), p in holm(tests).items():
         found[label]["differences"][name] |= {"p_holm": p, "comparisons": len(tests)}
     for entry in found.values():
-        for difference in entry["differences"].values():
-            difference["verdict"] = verdict(difference)
+        for name, difference in entry["differences"].items():
+            tested = name not in OWN_MARGIN or entry["identical"]
+            difference["verdict"] = verdict(difference) if tested else "untested"
     return found
 
 
@@ -191,9 +185,9 @@ def _paths(live: Sequence[Mapping[str, Any]], frozen: Sequence[Mapping[str, Any]
     margins = [_table(r["path"]["margin"] for r in arm) for arm in (live, frozen)]
     return {
         "minutes": live[0]["path"]["minutes"],
-        "price_gap": _band(np.expm1(prices[0] - prices[1])),
-        "margin_live": _band(margins[0]),
-        "margin_frozen": _band(margins[1]),
+        "price_gap": band(np.expm1(prices[0] - prices[1])),
+        "margin_live": band(margins[0]),
+        "margin_frozen": band(margins[1]),
     }
 
 

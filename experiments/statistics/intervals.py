@@ -2,12 +2,14 @@
 
 References:
     Efron, B. (1987). Better bootstrap confidence intervals. JASA 82(397), 171-185 (the BCa interval).
+    Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference. JASA 22(158), 209-212.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -148,3 +150,38 @@ def ratio_of_means(
         return empty | {"ratio": ratio}
     low, high, method = found
     return {"ratio": ratio, "low": rounded(low), "high": rounded(high), "n": n, "method": method}
+
+
+def resampled(sample: NDArray[np.float64], resamples: int) -> Iterator[NDArray[np.float64]]:
+    """Bootstrap resamples of the last axis, in blocks float64[block, ..., n] that fit into memory.
+
+    Args:
+        sample: float64[..., n]; columns are drawn together, so that pairs stay pairs.
+        resamples: how many in all.
+    """
+    generator, n = np.random.default_rng(GENERATOR_SEED), sample.shape[-1]
+    block = max(1, BATCH // max(sample.size, 1))
+    for first in range(0, resamples, block):
+        chosen = generator.integers(0, n, (min(block, resamples - first), n))
+        yield np.moveaxis(sample[..., chosen], -2, 0)
+
+
+def wilson_interval(successes: float, n: int, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson's (1927) score interval of a proportion, within 0 and 1.
+
+    Args:
+        successes: how many of n; ties may count as half.
+        n: trials, at least one.
+        confidence: of the interval.
+
+    Examples:
+        >>> [round(end, 4) for end in wilson_interval(0, 10)]
+        [0.0, 0.2775]
+    """
+    from scipy import stats
+
+    z = float(stats.norm.ppf(0.5 + confidence / 2.0))
+    share, shrink = successes / n, 1.0 + z * z / n
+    middle = (share + z * z / (2.0 * n)) / shrink
+    half = z / shrink * math.sqrt(share * (1.0 - share) / n + z * z / (4.0 * n * n))
+    return (0.0 if successes <= 0 else max(middle - half, 0.0)), (1.0 if successes >= n else min(middle + half, 1.0))

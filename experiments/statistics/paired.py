@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from experiments.statistics.intervals import mean_interval
+from experiments.statistics.effects import standardised, superiority
+from experiments.statistics.intervals import mean_interval, t_interval
 from experiments.statistics.planning import detectable_difference, required_seeds
 from experiments.statistics.settings import CONFIDENCE, GENERATOR_SEED, LEVEL, POWER, RESAMPLES, rounded
+from experiments.statistics.tails import tail_difference, tail_summary
 from experiments.statistics.tests import holm, sign_flip_test
 from experiments.vocabulary import describe
 
@@ -34,7 +36,9 @@ def paired_difference(
         ``mean, low, high, n, method`` of the difference; ``p`` of the sign-flip test; ``effect`` (mean difference over
         its standard deviation); ``variance_reduction`` by pairing, (var a + var b) / var(a - b); ``required_n`` seeds
         for 80 % power at the effect found; ``detectable``, the mean difference these seeds find with 80 % power;
-        ``higher``, ``lower``, ``equal``: seeds by sign; ``dropped``: pairs left out.
+        ``higher``, ``lower``, ``equal``: seeds by sign; ``dropped``: pairs left out; ``t``: Student's interval and
+        p-value beside the bootstrap's; ``d_z`` (the effect without its bias) and ``superiority``, with intervals
+        (:mod:`experiments.statistics.effects`).
     """
     a = np.atleast_1d(np.asarray(values, dtype=np.float64))
     b = np.atleast_1d(np.asarray(baseline, dtype=np.float64))
@@ -59,6 +63,9 @@ def paired_difference(
         "lower": int(np.sum(difference < 0.0)),
         "equal": int(np.sum(difference == 0.0)),
         "dropped": int(kept.size - n),
+        "t": t_interval(difference, confidence=confidence),
+        "d_z": standardised(difference, confidence=confidence),
+        "superiority": superiority(difference, confidence=confidence),
     }
 
 
@@ -197,3 +204,102 @@ def incidence_summary(
         }
         for regime, by_population in values.items()
     }
+
+
+Incidence = Mapping[str, Mapping[str, Mapping[str, ArrayLike]]]
+"""Regime -> population -> quantity (``pnl``, ``liquidated``, ...) -> one value per seed."""
+
+
+def incidence_differences(
+    values: Incidence,
+    baseline: str,
+    *,
+    confidence: float = CONFIDENCE,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
+    """Who pays more under a regime than under the baseline: paired differences for each population.
+
+    Args:
+        values: outcomes by regime, population and quantity.
+        baseline: regime the others are compared with.
+        confidence: of the intervals.
+        level: of the tests after correction.
+        resamples: of bootstraps and sign flips.
+
+    Returns:
+        Regime -> population -> quantity -> as :func:`paired_difference`, with ``p_holm`` corrected over regimes and
+        populations within a quantity, ``comparisons`` and ``verdict``.
+
+    Raises:
+        KeyError: If the baseline is not among the regimes.
+    """
+    if baseline not in values:
+        raise KeyError(f"baseline {baseline!r} is not among the regimes: {', '.join(values)}")
+    base = values[baseline]
+    found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+    groups: dict[str, dict[tuple[str, str], float | None]] = {}
+    for regime, by_population in values.items():
+        if regime == baseline:
+            continue
+        found[regime] = {}
+        for population, by_quantity in by_population.items():
+            of = base.get(population, {})
+            found[regime][population] = {
+                quantity: paired_difference(sample, of[quantity], confidence=confidence, resamples=resamples)
+                for quantity, sample in by_quantity.items()
+                if quantity in of
+            }
+            for quantity, entry in found[regime][population].items():
+                groups.setdefault(quantity, {})[regime, population] = entry["p"]
+    for quantity, group in groups.items():
+        comparisons = sum(p is not None for p in group.values())
+        for (regime, population), p_holm in holm(group).items():
+            entry = found[regime][population][quantity]
+            entry["p_holm"], entry["comparisons"] = p_holm, comparisons
+            entry["verdict"] = verdict(entry, level=level)
+    return found
+
+
+def tail_differences(
+    values: Values,
+    baseline: str,
+    measures: Sequence[str],
+    *,
+    probabilities: Sequence[float] = (0.9, 0.95),
+    thresholds: Mapping[str, Sequence[float]] | None = None,
+    sides: Mapping[str, str] | None = None,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+) -> dict[str, Any]:
+    """Tails of some measures under every regime, and their paired differences to the baseline.
+
+    Args:
+        values: outcomes by regime and measure.
+        baseline: regime the others are compared with.
+        measures: names; those that a regime lacks are left out.
+        probabilities: of quantiles and shortfalls.
+        thresholds: of exceedance probabilities, by measure.
+        sides: ``lower`` for measures whose small values are the bad ones.
+        confidence: of the intervals.
+        resamples: of bootstraps and exchanges.
+
+    Returns:
+        ``measures`` {measure: {regime: tail_summary}} and ``differences`` {regime: {measure: tail_difference}}, with
+        ``p_holm`` over regimes, quantities and measures together.
+    """
+    options: dict[str, Any] = {"probabilities": probabilities, "confidence": confidence, "resamples": resamples}
+    levels: dict[str, dict[str, Any]] = {name: {} for name in measures}
+    differences: dict[str, dict[str, Any]] = {regime: {} for regime in values if regime != baseline}
+    tested: dict[tuple[str, ...], float | None] = {}
+    for regime, by_measure in values.items():
+        for name in (n for n in measures if n in by_measure and n in values[baseline]):
+            of = {"side": (sides or {}).get(name, "upper"), "thresholds": (thresholds or {}).get(name, ()), **options}
+            levels[name][regime] = tail_summary(by_measure[name], **of)
+            if regime != baseline:
+                entry = differences[regime][name] = tail_difference(by_measure[name], values[baseline][name], **of)
+                for kind in ("quantiles", "shortfalls", "exceedances"):
+                    tested |= {(regime, name, kind, at): told["p"] for at, told in entry[kind].items()}
+    for (regime, name, kind, at), p_holm in holm(tested).items():
+        differences[regime][name][kind][at]["p_holm"] = p_holm
+    return {"measures": levels, "differences": differences}

@@ -1,55 +1,49 @@
-"""How much do liquidations deepen a fall? Liquidations are switched off in a twin, only from the shock onward.
+"""How much do liquidations deepen a fall, and when do they cascade? A grid over R0, shock and leverage.
 
-One market per seed runs to the shock, with the seeded open interest scaled so that R0, the long open interest that
-becomes liquidatable within 5 % over the bid lots resting within 5 %, is about a target. There it is forked: in one arm
-liquidations go on, in the other they are off. The *drawdown multiplier* is the ratio of the arms' mean falls of the
-mark from the shock to its lowest point within the window.
+One market per seed runs to just before open interest is seeded. There it is forked into every size of open interest
+(R0: the long open interest that becomes liquidatable within 5 % over the bid lots resting within 5 %) and every range
+of leverage; just before the shock into every size of the shock; and at the shock into two arms: in one liquidations go
+on, in the other, the *twin*, they are off. The *drawdown multiplier* is the ratio of the arms' mean falls of the mark
+from the shock to its lowest point within the window.
+
+Another range of leverage makes another share of the same open interest liquidatable. So that R0 stays what is aimed at,
+open interest is scaled seed by seed to the R0 that the scenario's own leverage gives at the seeding.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from experiments import build, jobs, run
+from experiments.cascades import critical, summary
+from experiments.cascades.seed import CascadeTask, SeedRuns, cascade, fall, r0
+from experiments.cascades.settings import (
+    Cell,
+    Leverage,
+    at_cell,
+    at_target,
+    fork_step,
+    grid,
+    last_seeding_step,
+    place_of,
+    with_causes,
+)
 from experiments.engines import engine
-from experiments.events import EventBase, SeedOpenInterest
-from experiments.measures import moment
 from experiments.scenario import Scenario
-from experiments.statistics import mean_interval, ratio_of_means
 from experiments.store import OutputFolder, code_hash, plain
 from sim.errors import ConfigError
 
-if TYPE_CHECKING:
-    from sim.market import Market
+__all__ = ["BRACKET", "TARGETS", "CascadeTask", "Cascades", "at_target", "cascade", "fall", "measure", "r0"]
 
 TARGETS = (0.2, 1.1, 1.65)
-_LARGE = 0.30  # share of leveraged open interest whose liquidation counts as a cascade
-
-
-@dataclass(frozen=True)
-class CascadeTask:
-    """One seed at one target, picklable.
-
-    Attributes:
-        scenario: with its open interest scaled to the target.
-        seed: of the run.
-        target: R0 aimed at.
-        event: name of the shock.
-        plugins: files to load first.
-        check: verify every invariant at every step.
-    """
-
-    scenario: Scenario
-    seed: int
-    target: float
-    event: str
-    plugins: tuple[str, ...] = ()
-    check: bool = False
+BRACKET = (0.2, 8.0)
+"""R0 between which the critical one is looked for."""
+RESAMPLES = 100
+"""Synthetic samples for the p of a power law of sizes."""
+LARGE = critical.LARGE
+_OUT = ("wall_seconds", "sizes")  # of a run's record: kept in the folder, not in the summary
 
 
 @dataclass(frozen=True)
@@ -63,6 +57,10 @@ class Cascades:
         event: name of the shock; the scenario's ``measure.event`` if None.
         plugins: users' files to load.
         check: verify every invariant at every step.
+        shocks: multiples of the scenario's shock.
+        leverages: ranges of leverage of the seeded positions; None is the scenario's own.
+        bracket: R0 between which the critical one is looked for; None: do not look.
+        resamples: synthetic samples for the p of a power law of sizes; None leaves the fits out.
     """
 
     scenario: Scenario
@@ -71,6 +69,10 @@ class Cascades:
     event: str | None = None
     plugins: tuple[str, ...] = ()
     check: bool = False
+    shocks: tuple[float, ...] = (1.0,)
+    leverages: tuple[Leverage | None, ...] = (None,)
+    bracket: tuple[float, float] | None = None
+    resamples: int | None = None
 
     @property
     def shock(self) -> str:
@@ -86,15 +88,36 @@ class Cascades:
         self.scenario.event_step(name, "--event")
         return name
 
-    def tasks(self) -> list[jobs.Unit]:
-        """One unit per target and seed."""
-        units = []
-        for target in self.targets:
-            scenario = at_target(self.scenario, target)
-            for seed in self.seeds:
-                task = CascadeTask(scenario, seed, target, self.shock, self.plugins, self.check)
-                units.append(jobs.Unit(jobs.safe_key("r0", target, "seed", seed), task))
-        return units
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every point of the grid."""
+        return grid(self.targets, self.shocks, self.leverages)
+
+    def tasks(self, *, keep: bool = False) -> list[jobs.Unit]:
+        """One unit per seed.
+
+        Args:
+            keep: give tables of cascades back.
+
+        Raises:
+            ConfigError: the scenario cannot be varied as asked for.
+        """
+        for cell in self.cells:
+            at_cell(self.scenario, cell, self.shock)
+        seeded, step = last_seeding_step(self.scenario), self.scenario.event_steps[self.shock]
+        if step <= seeded:
+            allowed = f"an event after the seeding of open interest, which is at step {seeded}"
+            raise ConfigError.of("--event", self.shock, allowed, file=self.scenario.file)
+        scenario = with_causes(self.scenario)
+        return [
+            jobs.Unit(
+                jobs.safe_key("seed", seed),
+                CascadeTask(
+                    scenario, seed, self.cells, self.shock, self.bracket, self.plugins, self.check, keep
+                ),
+            )
+            for seed in self.seeds
+        ]  # fmt: skip
 
     def job(self) -> dict[str, Any]:
         """What the manifest says of the job."""
@@ -105,85 +128,14 @@ class Cascades:
             "regimes": {self.scenario.margin.regime: dict(self.scenario.margin.params)},
             "seeds": list(self.seeds),
             "reading": f"liquidations off from {self.shock} on",
-            "options": {"targets": list(self.targets), "check": self.check},
+            "options": {
+                "targets": list(self.targets), "shocks": list(self.shocks),
+                "leverages": [None if lv is None else [lv.low, lv.high] for lv in self.leverages],
+                "bracket": self.bracket, "resamples": self.resamples, "check": self.check,
+            },
             "plugins": run.load_plugins(self.plugins),
             "code": code_hash(),
-        }
-
-
-def at_target(scenario: Scenario, target: float) -> Scenario:
-    """The scenario with its seeded open interest scaled so that R0 is about a target.
-
-    Liquidatable long lots are the same share of what is seeded, whatever its size, so open interest is proportional to
-    R0; the file states the size for the R0 in its key ``r0``.
-
-    Raises:
-        ConfigError: the scenario seeds no open interest, or does not say at which R0.
-    """
-    seeding = [event for event in scenario.events if isinstance(event, SeedOpenInterest)]
-    if not seeding:
-        raise ConfigError.of("events", None, "an event of kind seed_open_interest", file=scenario.file)
-    events: list[EventBase] = []
-    for event in scenario.events:
-        if isinstance(event, SeedOpenInterest):
-            if event.r0 is None or event.per_bid_depth is None:
-                allowed = "the R0 that per_bid_depth gives in this scenario, so that it can be scaled"
-                raise ConfigError.of(f"events.{event.name}.r0", event.r0, allowed, file=scenario.file)
-            scaled = event.per_bid_depth * target / event.r0
-            events.append(event.model_copy(update={"per_bid_depth": scaled, "r0": target}))
-        else:
-            events.append(event)
-    return replace(scenario, events=tuple(events))
-
-
-def cascade(task: CascadeTask) -> jobs.UnitResult:
-    """Run one seed to the shock and on, with liquidations and without."""
-    began = time.perf_counter()
-    run.load_plugins(task.plugins)
-    scenario = task.scenario
-    step = scenario.event_step(task.event)
-    last = run.last_step(scenario, step)
-    base = build.market(scenario, task.seed)
-    run.advance(base, step, last, check=task.check)
-    at_shock = moment(base)
-    record: dict[str, Any] = {"target": task.target, "seed": task.seed, "r0": at_shock.r0}
-    record["open_interest"] = float(at_shock.open_interest.sum())
-    record["leveraged"] = at_shock.leveraged
-    record["depth_bid"] = float(at_shock.depth_bid.sum())
-    hashes = []
-    for name, liquidations in (("on", True), ("off", False)):
-        arm = base.fork(liquidations=liquidations)
-        before = arm.state.quotes["liquidated"].sum()
-        run.advance(arm, last, last, check=task.check)
-        record[f"fall_{name}"] = fall(arm, step)
-        record[f"fall_mid_{name}"] = fall(arm, step, "mid")
-        if liquidations:
-            lots = float(arm.state.quotes["liquidated"].sum() - before)
-            record["liquidated_share"] = lots / at_shock.leveraged if at_shock.leveraged else 0.0
-        hashes.append((name, arm.results_hash()))
-        arm.close()
-    base.close()
-    regime = scenario.margin.regime
-    record |= {"regime": regime, "arm": f"r0 {task.target:g}", "results_hash": jobs.combined_hash(hashes)}
-    record["wall_seconds"] = time.perf_counter() - began
-    return jobs.UnitResult([record])
-
-
-def fall(market: Market, step: int, price: str = "mark") -> float:
-    """Largest fall of a mark after a step, as a share of the mark at that step; the deepest over contracts.
-
-    Args:
-        market: at the end of the window.
-        step: from which on.
-        price: ``"mark"`` or ``"mid"``, which differ under a mark that is slower than the mid.
-    """
-    table = market.steps_table()
-    falls = []
-    for _, rows in table.groupby("contract", sort=False):
-        steps, mark = rows["step"].to_numpy(), rows[price].to_numpy()
-        first = max(0, int(np.searchsorted(steps, step, side="right")) - 1)
-        falls.append(1.0 - float(mark[first:].min()) / float(mark[first]))
-    return max(falls)
+        }  # fmt: skip
 
 
 def measure(
@@ -202,52 +154,54 @@ def measure(
         on_done: told (units done, units in all).
 
     Returns:
-        Plain data: per target the multiplier with interval, falls, measured R0, share liquidated.
+        Plain data. ``cascades``: per cell the multiplier with interval, falls, R0 measured, probability, share
+        liquidated, branching ratio, shape over seeds, forced flow. ``sizes``: per cell fits of trees and bursts, where
+        asked for. ``critical``: per shock and leverage the critical R0, where asked for.
     """
-    units = study.tasks()
+    units = study.tasks(keep=folder is not None)
     run.load_plugins(study.plugins)
-    market = build.market(study.scenario, study.seeds[0])
-    market.advance(1)
-    market.close()
+    _reachable(study)
     runs = jobs.perform(units, cascade, engine(workers), folder, on_done)
-    result = plain(
-        {
-            "scenario": study.scenario.name,
-            "reading": f"liquidations off from {study.shock} on",
-            "event_name": study.shock,
-            "event_step": study.scenario.event_steps[study.shock],
-            "seeds": study.seeds,
-            "cascades": [_summary(target, [r for r in runs if r["target"] == target]) for target in study.targets],
-            "runs": [{key: value for key, value in r.items() if key != "wall_seconds"} for r in runs],
-            "results_hash": jobs.hash_of(runs),
-            "complete": True,
-        }
-    )
+    described = []
+    for cell in study.cells:
+        described.append(place_of(cell) | summary.cell_summary(summary.of_cell(runs, cell)))
+    result: dict[str, Any] = {
+        "study": "cascades",
+        "scenario": study.scenario.name,
+        "reading": f"liquidations off from {study.shock} on",
+        "event_name": study.shock,
+        "event_step": study.scenario.event_steps[study.shock],
+        "seeds": study.seeds,
+        "cascades": described,
+    }
+    if study.resamples is not None:
+        result["sizes"] = summary.size_fits(study.cells, runs, study.resamples, workers)
+    if study.bracket is not None:
+        result["critical"] = {"bracket": study.bracket, **summary.critical_summary(study.targets, runs)}
+    result |= {
+        "runs": [{key: value for key, value in r.items() if key not in _OUT} for r in runs],
+        "results_hash": jobs.hash_of(runs),
+        "complete": True,
+    }
+    result = plain(result)
     if folder is not None:
         jobs.finish(folder, units, result, result["results_hash"])
     return result
 
 
-def _summary(target: float, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    on, off = _values(runs, "fall_on"), _values(runs, "fall_off")
-    share, r0 = _values(runs, "liquidated_share"), _values(runs, "r0")
-    difference = on - off
-    spread = float(np.var(difference, ddof=1)) if len(runs) > 1 else 0.0
-    return {
-        "target": target,
-        "r0": mean_interval(r0),
-        "r0_median": float(np.nanmedian(r0)),
-        "open_interest": mean_interval(_values(runs, "open_interest")),
-        "leveraged": mean_interval(_values(runs, "leveraged")),
-        "fall_on": mean_interval(on),
-        "fall_off": mean_interval(off),
-        "multiplier": ratio_of_means(on, off),
-        "multiplier_mid": ratio_of_means(_values(runs, "fall_mid_on"), _values(runs, "fall_mid_off")),
-        "liquidated_share": mean_interval(share),
-        "cascade_probability": mean_interval((share > _LARGE).astype(float)),
-        "variance_reduction": float(np.var(on, ddof=1) + np.var(off, ddof=1)) / spread if spread > 0 else None,
-    }
-
-
-def _values(runs: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
-    return np.array([np.nan if r[name] is None else r[name] for r in runs], np.float64)
+def _reachable(study: Cascades) -> None:
+    """Compile, and refuse leverage none of whose positions R0 counts, before work starts."""
+    scenario, seed = study.scenario, study.seeds[0]
+    market = build.market(scenario, seed)
+    market.advance(1)
+    if any(leverage is not None for leverage in study.leverages):
+        step = fork_step(scenario)
+        if step > 1:
+            market.advance(step - 1)
+        task = CascadeTask(scenario, seed, study.cells, study.shock)
+        tried = SeedRuns(task, market, run.last_step(scenario, scenario.event_steps[study.shock]))
+        for leverage in study.leverages:
+            if not tried.factor(leverage) > 0:
+                allowed = "a range in which a fall of 5 % makes some positions liquidatable: else R0 is 0"
+                raise ConfigError.of("--leverage", str(leverage), allowed, file=scenario.file)
+    market.close()

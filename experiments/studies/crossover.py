@@ -14,24 +14,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments import build, jobs, run
 from experiments.engines import engine
-from experiments.measures import leveraged_lots, liquidatable_lots
+from experiments.measures import leveraged_lots
 from experiments.scenario import Scenario
 from experiments.statistics import GENERATOR_SEED
 from experiments.store import OutputFolder, code_hash, plain
-from experiments.studies.cascades import at_target
+from experiments.studies.cascades import at_target, r0
 from experiments.studies.crossover_fits import bimodality, crossover, decay_with_size, interval, logistic_fit
 from experiments.studies.setups import sale, seeding
 from experiments.studies.sizes import WAYS, WHOLE, enlarged
-
-if TYPE_CHECKING:
-    from sim.market import Market
 
 GRID = (0.4, 0.7, 1.0, 1.3, 1.6, 2.0, 2.5)
 FACTORS = (1, 4, 16)
@@ -153,13 +150,6 @@ def liquidated_shares(task: SizeTask) -> jobs.UnitResult:
     base.close()
     records[0]["wall_seconds"] = time.perf_counter() - began
     return jobs.UnitResult(records)
-
-
-def r0(market: Market) -> float:
-    """Long lots that a fall of 5 % makes liquidatable over bid lots within 5 %, largest over contracts; NaN: no bid."""
-    depth = np.asarray(market.view.depth_bid, np.float64)
-    known = depth > 0
-    return float(np.max(liquidatable_lots(market)[known] / depth[known])) if known.any() else float("nan")
 
 
 def measure(

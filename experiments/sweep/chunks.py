@@ -23,6 +23,8 @@ POINTS, UNITS = "points", "units"
 ROWS = (RUNS, INCIDENCE)
 RESERVED = (RUNS, INCIDENCE, POINTS, UNITS)
 PLACEBO = "placebo"
+CHUNK_UNITS = 50
+"""Units of a chunk."""
 # Columns of the table of runs that are not factors and not measures. `cascade` and `owed` are JSON.
 LEADING = ("unit", "point")
 FOLLOWING = ("regime", "arm", "seed", "steps", "results_hash", "scale", "cascade", "owed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,14 @@ from experiments.sweep.perform import perform
 from experiments.sweep.store import MemoryStore, Store, SweepStore
 from experiments.sweep.study import Study, load
 from experiments.sweep.summary import combine, summarise
+from experiments.sweep.units import SweepUnit
 from sim.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from experiments.engines import Engine
 
+EQUAL_COST = "equal-cost.json"
+"""Where a folder keeps the factors of a study at equal cost, with the pilots that gave them."""
 FAILED_RUNS = 1
 """Exit status of a sweep that kept everything but the runs that failed."""
 
@@ -100,23 +103,34 @@ def carry_out(
         return _parts(study, engine, out=out, line=line, retry_failed=retry_failed, on_done=on_done)
     store: Store = MemoryStore() if out is None else SweepStore(out, study.identity(), {"line": line})
     try:
-        study = _at_equal_cost(study, engine, out)
-        waves = stopping.waves(study, store)
-        performed = units = next(waves)
-        store.begin(study.columns(), units)
-        if retry_failed:
-            store.retry_failed()
-        if len(store.finished() | store.failed()) < len(units):
-            _warm(study)
-        while performed:
-            perform(performed, study.function, engine, store, on_done)
-            performed = next(waves, [])
-            if performed:
-                units = [*units, *performed]
-                store.begin(study.columns(), units)
+        solutions: dict[str, Any] = {}
+        if study.equal_cost is not None:
+            from experiments.sweep import equal_cost
+
+            kept = Path(out) / EQUAL_COST if out is not None else None
+            known = json.loads(kept.read_text(encoding="utf-8")) if kept is not None and kept.is_file() else None
+            solutions = equal_cost.solved(study, engine, known)
+            study = equal_cost.at_equal_cost(study, solutions)
+        waves = stopping.Waves(study, None if out is None else Path(out))
+        units: list[SweepUnit] = []
+        for number, units in enumerate(waves):
+            store.begin(study.columns(), units)
+            if number == 0:
+                if solutions and out is not None:
+                    _write_json(Path(out) / EQUAL_COST, solutions)
+                if retry_failed:
+                    store.retry_failed()
+                if len(store.finished() | store.failed()) < len(units):
+                    _warm(study)
+            perform(units, study.function, engine, store, on_done)
+            waves.look(store)
         failures = [asdict(failure) for failure in store.failures()]
         result = summarise(study, store.frame("runs"), store.frame("incidence"), failures)
         result |= {"results_hash": store.results_hash(), "command": line, "units": len(units)}
+        if solutions:
+            result["equal_cost"] = solutions
+        if waves.decisions:
+            result["stopping"] = waves.decisions
         result = plain(result)
         store.finish(result, result["results_hash"])
     finally:
@@ -206,12 +220,3 @@ def _warm(study: Study) -> None:
         warm(comparison)
     except Exception:
         return
-
-
-def _at_equal_cost(study: Study, engine: Engine, out: str | Path | None) -> Study:
-    """The study with regimes scaled to the baseline's cost, where it asks for that."""
-    if study.equal_cost is None:
-        return study
-    from experiments.sweep.equal_cost import equalised
-
-    return replace(study, points=equalised(study, engine, None if out is None else Path(out)))

@@ -33,7 +33,7 @@ class Database:
 
     Args:
         folder: of the sweep.
-        create: make the tables where there are none yet.
+        create: this process writes it, and makes the tables where there are none yet; otherwise it only reads.
 
     Raises:
         OutputError: the file is not a manifest, or one of another version of the schema.
@@ -49,11 +49,17 @@ class Database:
             raise OutputError(f"{self.path}: {error}; allowed: the manifest of a sweep") from None
 
     def _open(self, create: bool) -> None:
+        if not create:
+            self._check_version()
+            return
         # a rollback journal, not a write-ahead log: that one does not work on the network drives of clusters
         self.connection.execute("PRAGMA journal_mode = TRUNCATE")
         self.connection.execute("PRAGMA synchronous = FULL")
-        if create and not self._tables():
+        if not self._tables():
             self.connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        self._check_version()
+
+    def _check_version(self) -> None:
         (version,) = self.connection.execute("PRAGMA user_version").fetchone()
         if version != SCHEMA_VERSION:
             raise OutputError(f"{self.path}: schema version {version}; allowed: {SCHEMA_VERSION}, of this MarginLab")
@@ -162,6 +168,10 @@ class Database:
         """Units with a part that waits to be written, in order."""
         query = "SELECT unit FROM pending WHERE part = ? ORDER BY unit"
         return [unit for (unit,) in self.connection.execute(query, (part,))]
+
+    def pending_names(self) -> list[str]:
+        """Parts that wait to be written."""
+        return [part for (part,) in self.connection.execute("SELECT DISTINCT part FROM pending ORDER BY part")]
 
     def body(self, unit: int, part: str) -> bytes:
         """A part that waits to be written."""

@@ -110,7 +110,7 @@ class Reader:
         labels = section.regimes or (points[0].scenario.margin.regime,)
         baseline = self.baseline(section, labels, points[0].scenario)
         self.labels(labels, points, factors)
-        self.stopping(stop, labels, baseline)
+        self.stopping(stop, labels, baseline, len(seeds))
         if equal is not None:
             self.pilot(equal, seeds)
         self.checked()
@@ -221,7 +221,9 @@ class Reader:
 
     def plugin_files(self, given: Sequence[str]) -> tuple[str, ...]:
         """Paths of users' files; they are loaded here, since scenarios may use what they register."""
-        found = list(dict.fromkeys([*(str(self.folder / path) for path in given), *self.plugins]))
+        given = [*(str(self.folder / path) for path in given), *self.plugins]
+        # absolute: the workers of a cluster have a working folder of their own
+        found = list(dict.fromkeys(str(Path(path).resolve()) for path in given))
         self.checked()
         run.load_plugins(found)
         return tuple(found)
@@ -242,8 +244,13 @@ class Reader:
 
     def scenario_source(self, text: str) -> str:
         """A scenario as the command line takes it: a built-in name or a path from here."""
-        path = self.folder / text
-        return text if text in scenario.builtin() and not path.is_file() else str(path)
+        path, known = self.folder / text, scenario.builtin()
+        if path.is_file():
+            return str(path)
+        if text in known:
+            return text
+        allowed = "a built-in scenario or a TOML file relative to the study: " + one_of(text, known)
+        raise ConfigError.of("study.scenario", text, allowed, file=self.file)
 
     def points(
         self, section: StudySection, factors: Sequence[FactorSection], values: Sequence[Mapping[str, Any]],
@@ -260,9 +267,9 @@ class Reader:
             if not isinstance(source, str):
                 self.say(f"factors.{SCENARIO}", source, "names of scenarios")
                 return []
-            source = self.scenario_source(source)
             texts = (*settings, *self.assignments, *(assignment(key, value) for key, value in changed.items()))
             try:
+                source = self.scenario_source(source)
                 loaded = scenario.load(source, texts)
                 event = self.event(section, loaded)
                 found.append(Point(index, dict(chosen), source, texts, loaded, event))
@@ -273,8 +280,6 @@ class Reader:
 
     def placed(self, problem: Problem) -> Problem:
         """A problem of an assignment that the study makes stands in the study, not in ``--set``."""
-        if problem.key == "SCENARIO":
-            return replace(problem, file=self.file, key="study.scenario")
         keys = [text.partition("=")[0].strip() for text in self.assignments]
         if problem.file == overrides.SOURCE and overrides.source_of(problem.key, self.file, keys) == self.file:
             return replace(problem, file=self.file)
@@ -318,20 +323,34 @@ class Reader:
                     wrong.add((replace(p, file=self.file) for p in moved), point.index, point.values)
         self.problems += wrong.problems(len(points))
 
-    def stopping(self, stop: StopSection | None, labels: Sequence[str], baseline: str) -> None:
+    def stopping(self, stop: StopSection | None, labels: Sequence[str], baseline: str, seeds: int) -> None:
         """The rule of stopping looks at an outcome and a regime of the study."""
         if stop is None:
             return
-        if stop.outcome not in MEASURES:
-            self.problems.append(unknown(self.file, "stop.outcome", stop.outcome, MEASURES))
+        for name in stop.outcomes:
+            if name not in MEASURES:
+                self.problems.append(unknown(self.file, "stop.outcomes", name, MEASURES))
         others = [label for label in labels if label != baseline]
-        if stop.regime is not None and stop.regime not in others:
-            allowed = f"a regime of the study other than the baseline: {one_of(stop.regime, others)}"
-            self.say("stop.regime", stop.regime, allowed)
+        for label in stop.regimes:
+            if label not in others:
+                allowed = f"a regime of the study other than the baseline: {one_of(label, others)}"
+                self.say("stop.regimes", label, allowed)
+        from experiments.sweep.stopping import rule_of
+
+        try:
+            rule_of(stop, seeds).validate("stop")
+        except ConfigError as error:
+            for problem in error.problems:
+                if problem.key == "stop.maximum":
+                    problem = replace(problem, key="study.seeds", allowed="as many seeds as stop.minimum, or more")
+                self.problems.append(replace(problem, file=self.file))
 
     def pilot(self, equal: EqualCostSection, seeds: Sequence[int]) -> None:
         """The search for equal cost must not see the seeds of the study."""
-        both = set(self.seed_list("equal_cost.seeds", equal.seeds)) & set(seeds)
+        pilot = self.seed_list("equal_cost.seeds", equal.seeds)
+        if len(pilot) == 1:
+            self.say("equal_cost.seeds", equal.seeds, "at least two seeds")
+        both = set(pilot) & set(seeds)
         if both:
             allowed = f"seeds that the study does not use (it uses {min(both)})"
             self.say("equal_cost.seeds", equal.seeds, allowed)

@@ -46,23 +46,31 @@ class StudySection(Table):
 
 
 class StopSection(Table):
-    """The ``[stop]`` table: how far the intervals must shrink before a point needs no more seeds."""
+    """The ``[stop]`` table: how far intervals must shrink before a point needs no more seeds."""
 
-    outcome: str = Field(description="measure whose interval decides")
-    half_width: float = Field(gt=0.0, description="wanted half-width of the interval, in the plain unit of the measure")
-    regime: str | None = Field(None, description="its difference from the baseline; every regime's if left out")
-    min_seeds: int = Field(30, ge=5, description="seeds before the rule is looked at")
-    batch: int = Field(10, ge=1, description="seeds between two looks")
+    outcomes: tuple[str, ...] = Field(min_length=1, description="measures whose intervals decide")
+    regimes: tuple[str, ...] = Field((), description="whose differences from the baseline decide; all if left out")
+    half_width: float = Field(description="wanted half of the interval, in the plain unit of the measure")
+    relative: bool = Field(False, description="the half-width is a share of the baseline's mean")
+    minimum: int = Field(30, description="seeds before the first look")
+    batch: int = Field(10, description="seeds between two looks")
+    confidence: float = Field(0.95, description="of the intervals, all together")
+    method: Literal["fixed_width", "confidence_sequence"] = Field(
+        "fixed_width", description="which rule keeps the level; see statistics.md"
+    )
+    until: Literal["width", "sign"] = Field("width", description="sign: stop also once zero is outside")
 
 
 class EqualCostSection(Table):
     """The ``[equal_cost]`` table: regimes are scaled so that they cost what the baseline costs."""
 
-    measure: Literal["mean_margin", "coverage", "open_interest"] = Field(
+    measure: Literal["mean_margin", "requirement", "coverage", "open_interest"] = Field(
         "mean_margin", description="what is made equal"
     )
+    target: float | None = Field(None, gt=0.0, description="value for all regimes; the baseline's own if left out")
+    tolerance: float = Field(0.005, gt=0.0, lt=0.5, description="allowed residual, relative; of coverage absolute")
     seeds: int | str | tuple[int, ...] = Field(
-        "900000:900010", description="pilot seeds of the search, none of them a seed of the study"
+        "900:920", description="pilot seeds of the search, none of them a seed of the study"
     )
 
 

@@ -97,9 +97,12 @@ class Study:
         """
         if self.parts:
             return {"study": self.name, "parts": {part.name: part.identity() for part in self.parts}}
-        scenarios: dict[str, Any] = {}
-        for point in self.points:
-            scenarios.setdefault(point.source, _by_name(point.scenario.as_run()))
+        sources = {point.source: point for point in reversed(self.points)}
+        names = [point.scenario.name for point in sources.values()]
+        scenarios = {
+            source if names.count(point.scenario.name) > 1 else point.scenario.name: _by_name(point.scenario.as_run())
+            for source, point in sources.items()
+        }
         found = {
             "study": self.name,
             "command": "sweep",
@@ -116,7 +119,7 @@ class Study:
             "fork_at": list(dict.fromkeys(point.event for point in self.points if point.event is not None)),
             "stop": self.stop.model_dump(exclude_none=True) if self.stop is not None else None,
             "equal_cost": self.equal_cost.model_dump() if self.equal_cost is not None else None,
-            "plugins": {path: file_hash(path) for path in self.plugins},
+            "plugins": {Path(path).name: file_hash(path) for path in self.plugins},
             "code": code_hash(),
         }
         plain_found: dict[str, Any] = plain(found)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from experiments.contract_terms import money_of
 from experiments.jobs import hash_of
-from experiments.regimes import resolve
+from experiments.regimes import stated
 from experiments.run import PLACEBO
 from experiments.statistics import RESAMPLES, holm, incidence_summary, paired_summary, verdict
 from experiments.store import combined_hash, plain
@@ -110,7 +110,7 @@ def point_summary(
             "scenario": point.source,
             "event": point.event,
             "seeds": len(seeds),
-            "parameters": {label: _stated(point, label) for label in study.regimes},
+            "parameters": {label: stated(point.scenario, label) for label in study.regimes},
             **found,
             "placebo_identical": _identical(study, main, placebo),
             "incidence": _incidence(study, incidence, options),
@@ -200,11 +200,6 @@ def _scales(runs: pd.DataFrame) -> dict[str, float]:
     if "scale" not in runs.columns or not runs["scale"].notna().any():
         return {}
     return {str(label): float(value) for label, value in runs.groupby("regime", sort=False)["scale"].mean().items()}
-
-
-def _stated(point: Point, label: str) -> dict[str, Any]:
-    regime, params = resolve(point.scenario, label)
-    return {"regime": regime, "params": params}
 
 
 def combine(study: Study, parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

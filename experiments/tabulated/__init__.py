@@ -1,4 +1,4 @@
 """Results of each command as tables, from what ``summary.json`` holds: one module a subject.
 
-Every module has ``tables(result)``, a list of :class:`experiments.tables.Table`.
+A function takes the result and gives a list of :class:`experiments.tables.Table`.
 """

@@ -1,4 +1,4 @@
-"""Tables of cascade studies: multipliers and probabilities over R0, finite-size scaling, the flat-book law."""
+"""Tables of finite-size scaling and of the flat-book law; those of a cascade study are its own."""
 
 from __future__ import annotations
 
@@ -6,48 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.tables import Column, Estimate, Table
-from experiments.vocabulary import scale_of
-
-_PERCENT = scale_of("fraction")
-
-
-def tables(result: Mapping[str, Any]) -> list[Table]:
-    """The table of a cascade study."""
-    return [multipliers(result)]
-
-
-def multipliers(result: Mapping[str, Any], *, name: str = "cascades") -> Table:
-    """Drawdown multiplier, falls, share liquidated and probability of a cascade, a row per R0 aimed at.
-
-    Args:
-        result: what :func:`experiments.studies.cascades.measure` gives.
-        name: of the table.
-    """
-    rows = [
-        (
-            float(entry["target"]),
-            # the median: where bids are sparse at the shock, single seeds have an R0 of hundreds
-            entry["r0_median"],
-            Estimate.of(entry["multiplier"], key="ratio"),
-            *(Estimate.of(entry[key], _PERCENT) for key in ("fall_on", "fall_off", "liquidated_share")),
-            Estimate.of(entry["cascade_probability"], digits=2),
-        )
-        for entry in result["cascades"]
-    ]
-    columns = (
-        Column("target", "R0 aimed at"), Column("r0_median", "Median R0", digits=2),
-        Column("multiplier", "Drawdown multiplier", digits=2),
-        Column("fall_on", "Fall with liquidations", "%", digits=2),
-        Column("fall_off", "Fall without", "%", digits=2),
-        Column("liquidated_share", "Liquidated share of leveraged lots", "%", digits=2),
-        Column("probability", "P(share > 30 %)"),
-    )  # fmt: skip
-    n = len(result["seeds"])
-    caption = (
-        f"{result['scenario']}, {result['reading']}, {n} {'seed' if n == 1 else 'paired seeds'} per row; means with "
-        "95 % interval, the multiplier as ratio of mean falls."
-    )
-    return Table(name, caption, columns, tuple(rows))
 
 
 def scaling(result: Mapping[str, Any]) -> list[Table]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.tables import Cell, Column, Estimate, Table, Written
-from experiments.vocabulary import Scale
+from experiments.vocabulary import MINUS, Scale
 from experiments.wording import p_text
 
 
@@ -24,10 +24,11 @@ def facts(result: Mapping[str, Any]) -> list[Table]:
         if row["verdict"] == NOT_MEASURABLE:
             continue
         share = row.get("share_in_range")
-        estimate = Estimate(row["median"], row.get("median_low"), row.get("median_high"), _figures(row["median"]))
+        low, high = row.get("median_low"), row.get("median_high")
+        estimate = Estimate(row["median"], low, high, None if low is not None else _figures(row["median"]))
         inside: Cell = Written(share, "" if share is None else f"{round(share * row['n'])} of {row['n']}")
         cells: tuple[Cell, ...] = (row["group"], row["what"], row["unit"], estimate)
-        rows.append((*cells, *((inside,) if simulated else ()), range_text(row), row["verdict"]))
+        rows.append((*cells, *((inside,) if simulated else ()), range_text(row).replace("-", MINUS), row["verdict"]))
     columns = (
         Column("group", "Group"), Column("fact", "Fact"), Column("unit", "Unit"),
         Column("median", "Median" if simulated else "Value"),
@@ -50,7 +51,8 @@ def validation(result: Mapping[str, Any]) -> list[Table]:
     rows: list[tuple[Cell, ...]] = []
     for row in sorted_rows(result["rows"]):
         low, high = (row["low"], row["high"]) if row["low"] != row["high"] else (None, None)
-        measured = Estimate(row["value"], low, high, _figures(row["value"]), mark="*" if crosses(row) else "")
+        digits = None if low is not None and high is not None else _figures(row["value"])
+        measured = Estimate(row["value"], low, high, digits, mark="*" if crosses(row) else "")
         band_low, band_high = row["band_low"], row["band_high"]
         ends = (None if end is None else float(end) for end in (band_low, band_high))
         cells: tuple[Cell, ...] = (row["group"], row["id"], row["unit"] or "", measured)

@@ -94,6 +94,14 @@ def small(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True, scope="session")
+def figures_for_the_screen_alone() -> None:
+    """Tests of other things don't wait for figures in the widths of print; tests of those ask for them."""
+    from experiments.drawing import canvas
+
+    canvas.printed = False
+
+
 @pytest.fixture(scope="session")
 def shared_pool() -> Iterator[engines.KeptPool]:
     """Two worker processes that outlive a test."""

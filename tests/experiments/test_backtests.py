@@ -26,11 +26,16 @@ def test_table_and_files(tmp_path: Path, capsys: pytest.CaptureFixture[str], mon
     for word in ("ewma:0.94+floor", "hs:250", "Kupiec", "peak/trough", "Frontier", "QLIKE", "not dominated"):
         assert word in text
     assert {path.name for path in out.iterdir()} == {
-        "backtest.json", "models.csv", "margins.csv", "frontier.png", "frontier.svg", "margins.png", "margins.svg",
+        "backtest.json", "models.csv", "margins.csv", "figures", "tables", "paper.tex",
     }  # fmt: skip
+    assert {path.name for path in (out / "figures").iterdir()} == {
+        f"{name}.{end}" for name in ("frontier", "margins") for end in ("png", "svg")
+    }
+    assert "| ewma:0.94+floor |" in (out / "tables" / "coverage.md").read_text(encoding="utf-8")
+    assert "\\input{\\marginlabdir/tables/procyclicality.tex}" in (out / "paper.tex").read_text(encoding="utf-8")
     kept = json.loads((out / "backtest.json").read_text(encoding="utf-8"))
     assert len((out / "margins.csv").read_text(encoding="utf-8").splitlines()) == kept["window"]["returns"] + 1
-    assert (out / "frontier.svg").stat().st_size > 10_000
+    assert (out / "figures" / "frontier.svg").stat().st_size > 10_000
     assert run(*SP500, "--out", str(out)) == 2
     assert "a new or empty folder" in capsys.readouterr().err
 

@@ -142,6 +142,8 @@ def test_a_run_gives_json_and_a_whole_folder(
     assert manifest["scenario"]["market"]["steps"] == 400
     assert manifest["environment"]["versions"]["numba"]
     assert (folder / "report.html").is_file()
+    for name in ("tables/outcomes.csv", "figures/column/leverage.pdf", "figures/double/leverage.svg", "paper.tex"):
+        assert (folder / name).stat().st_size > 100
     assert not list(folder.rglob("*.partial"))
     refused(marginlab("run", str(small), "--seed", "3", "--out", "out"), folder, files(folder), "--out", "finished run")
 

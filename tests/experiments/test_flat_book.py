@@ -162,7 +162,9 @@ def test_the_command(marginlab: Call, tmp_path: Path) -> None:
     result = json.loads(ran.stdout)
     assert [row["gain"] for row in result["rows"]] == [0.5, 1.2]
     assert result == json.loads((out / "flat-book.json").read_text())
-    assert {path.name for path in out.iterdir()} == {"flat-book.json", "flat-book.png", "flat-book.svg"}
+    assert {path.name for path in out.iterdir()} == {"flat-book.json", "figures", "tables", "paper.tex"}
+    assert {path.name for path in (out / "figures").iterdir()} == {"flat-book.png", "flat-book.svg"}
+    assert {path.name for path in (out / "tables").iterdir()} == {f"flat-book.{end}" for end in ("md", "csv", "tex")}
     again = marginlab("flat-book", "--out", str(out))
     assert again.returncode == 2
     assert again.stderr.count("\n") == 1

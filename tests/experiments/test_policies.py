@@ -182,9 +182,11 @@ def test_command(small: Path, tmp_path: Path, capsys) -> None:
     assert not stopped.value.code
     found = json.loads(capsys.readouterr().out)
     assert found["regimes"] == ["full, mid", "full, last", "slow"]
-    page = (tmp_path / "out" / "report.html").read_bytes()
-    (tmp_path / "out" / "report.html").unlink()
+    page, table = ((tmp_path / "out" / name).read_bytes() for name in ("report.html", "tables/outcomes.tex"))
+    for name in ("report.html", "tables/outcomes.tex", "figures/outcomes.svg"):
+        (tmp_path / "out" / name).unlink()
     assert write(tmp_path / "out").read_bytes() == page
+    assert (tmp_path / "out" / "tables" / "outcomes.tex").read_bytes() == table
     for wrong in (["--marks", "middle"], ["--policies", "half"], ["--arm", "x"], ["--fork-lead", "soon"]):
         with pytest.raises(SystemExit) as stopped:
             main(["venues", str(small), *wrong])

@@ -61,6 +61,8 @@ def test_a_user_file_is_calibrated_to(minutes: Path, tmp_path: Path, capsys: pyt
     assert "populations.noise.arrivals" in page
     assert "marginlab calibrate calm --data" in page
     assert (out / "figures" / "calibration.png").stat().st_size > 10_000
+    assert row["name"] in (out / "tables" / "parameters.csv").read_text(encoding="utf-8")
+    assert len((out / "tables" / "moments.csv").read_text(encoding="utf-8").splitlines()) == len(result["moments"]) + 1
     assert json.loads((out / "manifest.json").read_text())["status"] == "finished"
 
 
@@ -99,12 +101,14 @@ def test_a_killed_calibration_goes_on(
     assert len(ran) == whole["search"]["runs"] - 2 * kept
 
 
-def test_recovery_from_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_recovery_from_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
     command = ["calibrate", "calm", *FREE, *SMALL, *SHORT, "--recover", "2", "--bar", "60", "--bars", "400"]
-    assert _run([*command, "--set", "populations.noise.arrivals=5"]) == 0
+    assert _run([*command, "--set", "populations.noise.arrivals=5", "--out", str(out)]) == 0
     told = capsys.readouterr().out
     assert "2 series of" in told
     assert "coverage" in told
+    assert (out / "tables" / "recovery.csv").read_text(encoding="utf-8").startswith("parameter,truth,mean,bias")
 
 
 def test_moments_answer_to_parameters_as_they_should() -> None:

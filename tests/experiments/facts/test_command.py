@@ -93,7 +93,8 @@ def test_a_scenario_over_seeds(marginlab: Call, small: Path, tmp_path: Path) -> 
     assert found["seeds"] == [0, 1]
     assert found["events"] == ["positions", "sale"]
     assert {run["seed"] for run in found["runs"]} == {0, 1}
-    assert (tmp_path / "kept" / "stylized-facts.svg").is_file()
+    assert (tmp_path / "kept" / "figures" / "stylized-facts.svg").is_file()
+    assert "| mean quoted spread " in (tmp_path / "kept" / "tables" / "stylized-facts.md").read_text(encoding="utf-8")
     assert measure(StylizedFacts(scenario.load(small), (0, 1)))["results_hash"] == found["results_hash"]
 
 

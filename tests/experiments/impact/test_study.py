@@ -136,7 +136,9 @@ def test_the_command(small: Path, marginlab: Call, tmp_path: Path) -> None:
                      "--resamples", "100", "--out", str(out), "--json")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)) >= KEYS
-    for name in ("summary.json", "impact-curve.png", "impact-curve.svg", "impact-path.png", "manifest.json"):
+    drawn = ("figures/impact-curve.png", "figures/impact-curve.svg", "figures/impact-path.png")
+    tabulated = ("tables/curve-on.csv", "tables/curve-off.tex", "tables/law.md", "paper.tex")
+    for name in ("summary.json", "manifest.json", *drawn, *tabulated):
         assert (out / name).stat().st_size > 0
     wrong = marginlab("impact", str(small), "--participation", ".1", "--duration", "5")
     assert wrong.returncode == 2 and "not both" in wrong.stderr and len(wrong.stderr.splitlines()) == 1

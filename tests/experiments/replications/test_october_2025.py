@@ -17,6 +17,7 @@ from experiments import build, scenario
 from experiments.replications import forced_flow as flow
 from experiments.replications import october_2025
 from experiments.replications.published import PUBLISHED, odds
+from experiments.tabulated.sheets import replication
 from sim.errors import ConfigError
 
 STEPS, SINCE, EVENT = 1800, 600, 1200  # steps of 10 s: the window is 200 minutes
@@ -139,6 +140,8 @@ def test_the_summary_and_its_lines_show_misses(monkeypatch: pytest.MonkeyPatch) 
     ]
     result = october_2025.summary(study, runs)
     assert result["agree"] == 4  # the peak minute is too large a share, and nobody was seen to give way
+    published, _ = replication(result)
+    assert [row[0] for row in published.rows] == [entry["label"] for entry in result["published"].values()]
     text = "\n".join(october_2025.lines(result))
     assert "4 of 6 means" in text
     assert "no, 2 seeds have none" in text

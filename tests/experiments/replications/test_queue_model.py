@@ -140,6 +140,7 @@ def test_the_command_as_a_user_runs_it(tmp_path, capsys):
     result = json.loads(capsys.readouterr().out)
     assert end.value.code == 0 and result["paths_a_cell"] == 400
     assert (tmp_path / "out" / "figures" / "queue-model.png").stat().st_size > 10_000
+    assert "|    2 | simulated |" in (tmp_path / "out" / "tables" / "queue-move.md").read_text()
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["results_hash"] == result["results_hash"]
     with pytest.raises(SystemExit):
         main([*options, "--paths", "0"])

@@ -110,6 +110,7 @@ def test_the_command_as_a_user_runs_it(tmp_path, capsys):
     result = json.loads(capsys.readouterr().out)
     assert end.value.code == 0 and len(result["rows"]) == 3
     assert (tmp_path / "out" / "figures" / "zero-intelligence.png").stat().st_size > 10_000
+    assert len((tmp_path / "out" / "tables" / "zero-intelligence.csv").read_text().splitlines()) == 4
     with pytest.raises(SystemExit):
         main(options)
     assert f"Results hash: {result['results_hash']}" in capsys.readouterr().out

@@ -19,7 +19,8 @@ def test_the_command_measures_draws_and_resumes(small: Path, marginlab: Command,
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert [(size["way"], size["factor"]) for size in result["sizes"]] == [("finer", 1), ("finer", 2)]
-    assert (tmp_path / "kept" / "finite-size.png").stat().st_size > 1000
+    assert (tmp_path / "kept" / "figures" / "finite-size.png").stat().st_size > 1000
+    assert "| finer x2 |" in (tmp_path / "kept" / "tables" / "probability.md").read_text(encoding="utf-8")
     assert (tmp_path / "kept" / "summary.json").is_file()
 
 

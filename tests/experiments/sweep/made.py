@@ -8,8 +8,6 @@ import signal
 import time
 from dataclasses import dataclass
 
-import pandas as pd
-
 from experiments.jobs import UnitResult
 
 POINTS = [{"margin.rate": 0.1, "scenario": "calm"}, {"margin.rate": 1, "scenario": "shock"}]
@@ -41,7 +39,7 @@ class MadeUnit:
 
 
 def units(
-    seeds: int = 6, ends: dict[int, str] | None = None, *, seconds: float = 0.0, keep: bool = False
+    seeds: int = 6, ends: dict[int, str] | None = None, *, seconds: float = 0.0, keep: bool = False, marker: str = ""
 ) -> list[MadeUnit]:
     """Two points, two regimes and a placebo, on some seeds; ``ends``: how some of the units end."""
     found: list[MadeUnit] = []
@@ -50,7 +48,7 @@ def units(
             for regime, arm in (("static", ""), ("dynamic", ""), ("static", "placebo")):
                 index = len(found)
                 how = (ends or {}).get(index, "")
-                task = MadeTask(point, seed, regime, arm, how, seconds, keep and arm == "" and seed == 0)
+                task = MadeTask(point, seed, regime, arm, how, seconds, keep and arm == "" and seed == 0, marker)
                 key = f"{point}-{regime}{arm}-{seed}"
                 found.append(MadeUnit(index, key, task, f"marginlab run --seed {seed}", point, seed))
     return found
@@ -58,6 +56,9 @@ def units(
 
 def make(task: MadeTask) -> UnitResult:
     """One run of a made study."""
+    if task.marker:
+        with open(task.marker, "a") as file:
+            file.write(f"{task.point}-{task.regime}{task.arm}-{task.seed}\n")
     if task.seconds:
         time.sleep(task.seconds)
     if task.ends == "raise":
@@ -78,6 +79,8 @@ def make(task: MadeTask) -> UnitResult:
     }  # fmt: skip
     tables = {}
     if task.keep:
+        import pandas as pd
+
         columns = {"regime": task.regime, "seed": task.seed, "step": range(5), "mark": [value + i for i in range(5)]}
         tables["steps"] = pd.DataFrame(columns)
     return UnitResult([run], tables)

@@ -72,7 +72,9 @@ def test_a_validation_of_a_users_market_is_kept_and_reported(marginlab: Call, he
     assert json.loads((tmp_path / "out/summary.json").read_text()) == result
     page = (tmp_path / "out/validation.md").read_text()
     assert all(f"`{row['id']}`" in page for row in result["rows"])
-    assert (tmp_path / "out/bands.png").is_file()
+    assert (tmp_path / "out/figures/bands.png").is_file()
+    assert "(figures/bands.png)" in page
+    assert all(row["id"] in (tmp_path / "out/tables/validation.csv").read_text() for row in result["rows"])
     code, _, problem = here(*arguments, "--out", "out")
     assert code != 0
     assert "finished run" in problem
