@@ -25,7 +25,7 @@ KERNEL_TESTS := tests/sim tests/margin tests/agents
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lint format format-check types imports boundscheck studies study-dynamic-initial validate validation reference hashes check clean
+.PHONY: help demo test bench bench-sweep lint format format-check types imports boundscheck studies study-dynamic-initial validate validation reference hashes check clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -41,6 +41,9 @@ test: $(DEV_STAMP) ## run the test suite
 
 bench: $(RUN_STAMP) ## measure speed; writes bench.json
 	$(BIN)/python -m experiments.bench --out "$(BENCH)"
+
+bench-sweep: $(RUN_STAMP) ## time, memory and efficiency of a sweep of a thousand runs
+	$(BIN)/python -m experiments.bench.sweep --jobs $(JOBS)
 
 lint: $(DEV_STAMP) ## style and likely mistakes
 	$(BIN)/ruff check .

@@ -151,11 +151,12 @@ def market(
         ConfigError: something does not fit together.
     """
     time, record = scenario.market, scenario.record
+    own = regime or scenario.margin.regime
     return Market(
         MarketConfig(**time.model_dump(exclude={"name", "steps", "burn_in", "unit_seconds"}), steps=scenario.steps),
         contracts(scenario),
         world(scenario, seed),
-        regimes.make(scenario, regime or scenario.margin.regime),
+        regimes.make(scenario, own),
         populations(scenario),
         scripted_events(scenario),
         clearing(scenario),
@@ -163,9 +164,10 @@ def market(
         seed,
         views=views,
         shadows={label: regimes.make(scenario, label) for label in shadows},
+        scales={label: regimes.scale_of(scenario, label) for label in (own, *shadows)},
     )
 
 
 def scale(market: Market) -> float:
-    """Factor on both margin rates by which a forked arm meets the baseline's mean initial margin."""
+    """Factor on all that the regime in force charges: stated, or found at a fork to meet the baseline's mean rate."""
     return float(market.state.model_scale[0])

@@ -32,15 +32,20 @@ def run(
 
 
 def compare(
-    source: str, seeds: Sequence[int], *, margin: str | None, fork_at: str | None, assignments: Sequence[str],
-    plugins: Sequence[str], check: bool, jobs: int, out: str | None, as_json: bool,
+    source: str, seeds: Sequence[int], *, margin: str | None, baseline: str | None = None, fork_at: str | None,
+    assignments: Sequence[str], plugins: Sequence[str], check: bool, jobs: int, out: str | None, as_json: bool,
+    equal_cost: str | None = None, pilot: Sequence[int] | None = None,
 ) -> None:  # fmt: skip
     """``marginlab compare``."""
     from experiments.studies.compare import DEFAULT_REGIMES, Comparison
 
     loaded = load(source, assignments, plugins)
     regimes = tuple(part.strip() for part in margin.split(",")) if margin is not None else DEFAULT_REGIMES
-    comparison = Comparison(loaded, regimes, tuple(seeds), fork_at, tuple(plugins), check)
+    comparison = Comparison(loaded, regimes, tuple(seeds), fork_at, tuple(plugins), check, base=baseline or "")
+    if equal_cost is not None:
+        comparison = _at_equal_cost(comparison, equal_cost, pilot, jobs)
+    elif pilot is not None:
+        raise ConfigError.of("--pilot", len(pilot), "given together with --equal-cost, whose factors it finds")
     result = _compare(comparison, jobs, out, as_json)
     if as_json:
         print_json(result)
@@ -271,8 +276,9 @@ def schema(what: str, *, plugins: Sequence[str]) -> None:
 
     load_plugins(plugins)
     from experiments.schema import portfolio_schema, scenario_schema
+    from experiments.sweep.schema import study_schema
 
-    makers = {"scenario": scenario_schema, "portfolio": portfolio_schema}
+    makers = {"scenario": scenario_schema, "portfolio": portfolio_schema, "study": study_schema}
     if what not in makers:
         raise ConfigError.of("WHAT", what, one_of(what, makers))
     print(json.dumps(makers[what](), indent=2, ensure_ascii=False))
@@ -283,6 +289,22 @@ def report(folder: str) -> None:
     from experiments.reporting import write
 
     print(write(Path(folder)))
+
+
+def _at_equal_cost(comparison: Any, text: str, pilot: Sequence[int] | None, jobs: int) -> Any:
+    """The comparison with the factors that bring every regime to the baseline's cost on the pilot seeds."""
+    from dataclasses import replace
+
+    from experiments import equal_cost
+
+    settings = equal_cost.parse(text, comparison.seeds, pilot)
+    comparison.validate()
+    with progress(f"equal {settings.measure} on {len(settings.seeds)} pilot seeds") as on_done:
+        solution = equal_cost.solve(
+            comparison.scenario, comparison.regimes, comparison.baseline, settings, workers=jobs,
+            fork_at=comparison.fork_at, plugins=comparison.plugins, on_done=on_done,
+        )  # fmt: skip
+    return replace(comparison, scenario=equal_cost.apply(comparison.scenario, solution), equal_cost=solution)
 
 
 def _compare(comparison: Any, jobs: int, out: str | None, as_json: bool) -> dict[str, Any]:

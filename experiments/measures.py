@@ -192,6 +192,9 @@ def outcomes(
         "refusals": change["refusals"],
         "mean_initial_rate": _mean(panel["rate_initial"].mean(axis=0)),
         "mean_initial_margin": float(panel["initial_requirement"][:, 0].mean()),
+        "margin_per_value": _ratio(panel["maintenance_requirement"][:, 0], panel["notional"][:, 0]),
+        "coverage": _coverage(panel, clock),
+        "mean_open_interest": float(panel["open_interest"].sum(axis=1).mean()),
         "peak_open_interest": float(panel["open_interest"].sum(axis=1).max()),
         "mean_leverage": _leverage(panel["notional"][:, 0], panel["equity"][:, 0]),
         "spread_bp": _spread(panel),
@@ -302,6 +305,32 @@ class _Panel:
         """Change of the market-wide counters and of the fund over the window."""
         fund = self["fund_equity"]
         return {name: float(self.gain(name)[0]) for name in COUNTERS} | {"fund_equity": float(fund[-1, 0] - fund[0, 0])}
+
+
+def coverage_horizon(window_steps: int, clock: Clock) -> int:
+    """Margin period of risk of the measure ``coverage``, steps: a day in windows of ten days or more, else an hour."""
+    day = clock.steps_per_day
+    return day if window_steps >= 10 * day else max(1, round(3600.0 / clock.dt_seconds))
+
+
+def _coverage(panel: _Panel, clock: Clock) -> float:
+    """Share of starting times, contracts and sides whose loss over the margin period of risk the initial rate covers.
+
+    NaN where the window is shorter than two periods.
+    """
+    step, mark, rate = panel.step, panel["mark"].astype(np.float64), panel["rate_initial"]
+    horizon = coverage_horizon(int(step[-1] - step[0]), clock)
+    starts = np.flatnonzero(step <= step[-1] - horizon)
+    if step[-1] - step[0] < 2 * horizon or not len(starts):
+        return float("nan")
+    ends = np.searchsorted(step, step[starts] + horizon)
+    change = mark[ends] / mark[starts] - 1.0
+    return float(np.mean([-change <= rate[starts], change <= rate[starts]]))
+
+
+def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> float:
+    total = float(whole.sum())
+    return float(part.sum()) / total if total else float("nan")
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -13,19 +13,87 @@ if TYPE_CHECKING:
     from experiments.scenario import Scenario
     from sim.interfaces import MarginModel
 
+SCALE = "scale"
+"""Key of a regime's table that is no parameter of it: a factor on everything the regime charges."""
+SCALE_LIMIT = 1000.0
+_SCALE_ALLOWED = f"a number above 0, at most {SCALE_LIMIT:g}"
+
 
 def resolve(scenario: Scenario, label: str) -> tuple[str, dict[str, Any]]:
     """The registered regime and the parameters of a label; see :meth:`experiments.scenario.Scenario.regime`."""
     if label in scenario.margin.regimes:
         params = dict(scenario.margin.regimes[label])
-        return str(params.pop("regime", label)), params
+        regime = str(params.pop("regime", label))
+        return regime, parameters(regime, params)
     if label == scenario.margin.regime:
-        return label, dict(scenario.margin.params)
+        return label, parameters(label, scenario.margin.params)
     known = list(margin.regimes())
     if label not in known:
         choices = list(dict.fromkeys([*known, *scenario.margin.regimes]))
         raise ConfigError.of("margin.regime", label, one_of(label, choices), file=scenario.file)
     return label, shared(label, scenario.margin.params)
+
+
+def parameters(regime: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """A regime's table without the factor ``scale``, which is not the regime's own parameter."""
+    return {key: value for key, value in table.items() if key != SCALE or owns_scale(regime)}
+
+
+def owns_scale(regime: str) -> bool:
+    """Whether a user's regime has a parameter of its own that is called ``scale``: then the key means that."""
+    return SCALE in getattr(margin.params_model(regime), "model_fields", {})
+
+
+def stated_scale(scenario: Scenario, label: str) -> float | None:
+    """The factor that the scenario states for a label, None where it states none."""
+    if label in scenario.margin.regimes:
+        table: Mapping[str, Any] = scenario.margin.regimes[label]
+    else:
+        table = scenario.margin.params if label == scenario.margin.regime else {}
+    regime, _ = resolve(scenario, label)
+    return float(table[SCALE]) if SCALE in table and not owns_scale(regime) else None
+
+
+def scale_of(scenario: Scenario, label: str) -> float:
+    """The factor on everything that a label's regime charges, 1 where the scenario states none."""
+    stated = stated_scale(scenario, label)
+    return 1.0 if stated is None else stated
+
+
+def stated(scenario: Scenario, label: str) -> dict[str, Any]:
+    """What a result says of a label: ``regime``, ``params``, and ``scale`` where one is stated."""
+    regime, params = resolve(scenario, label)
+    factor = stated_scale(scenario, label)
+    return {"regime": regime, "params": params} | ({} if factor is None else {SCALE: factor})
+
+
+def scaled(scenario: Scenario, factors: Mapping[str, float]) -> Scenario:
+    """The scenario with a factor on everything that some labels' regimes charge.
+
+    Args:
+        scenario: as it stands.
+        factors: by label; they replace factors that the scenario states.
+
+    Raises:
+        ConfigError: a regime has a parameter of its own called ``scale``, or a factor is out of range.
+    """
+    from experiments.scenario import with_changes
+
+    section = scenario.margin
+    params, tables = dict(section.params), {label: dict(table) for label, table in section.regimes.items()}
+    for label, factor in factors.items():
+        regime, own_params = resolve(scenario, label)
+        where = f"margin.regimes.{label}.{SCALE}"
+        if owns_scale(regime):
+            allowed = "a regime without a parameter of its own called scale"
+            raise ConfigError.of(where, regime, allowed, file=scenario.file)
+        if not 0.0 < factor <= SCALE_LIMIT:
+            raise ConfigError.of(where, factor, _SCALE_ALLOWED, file=scenario.file)
+        if label == section.regime and label not in tables:
+            params[SCALE] = float(factor)
+        else:
+            tables[label] = own_params | {"regime": regime, SCALE: float(factor)}
+    return with_changes(scenario, margin=section.model_copy(update={"params": params, "regimes": tables}))
 
 
 def shared(regime: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,12 +166,20 @@ def check(regime: Any, params: Mapping[str, Any], key: str, where: str, contract
     """
     if regime not in margin.regimes():
         return [unknown("", key, regime, margin.regimes())]
+    problems = []
+    factor = params.get(SCALE, 1.0)
+    if not owns_scale(regime) and not _is_scale(factor):
+        problems.append(Problem("", f"{where}.{SCALE}", factor, _SCALE_ALLOWED))
     try:
-        margin.create(regime, dict(params))
+        margin.create(regime, parameters(regime, params))
     except ConfigError as error:
-        known = getattr(margin.params_model(regime), "model_fields", {})
-        return [_hinted(_moved(problem, where, ""), known, contracts) for problem in error.problems]
-    return []
+        known = [*getattr(margin.params_model(regime), "model_fields", {}), SCALE]
+        problems += [_hinted(_moved(problem, where, ""), known, contracts) for problem in error.problems]
+    return problems
+
+
+def _is_scale(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 < value <= SCALE_LIMIT
 
 
 def _moved(problem: Problem, where: str, file: str) -> Problem:

@@ -36,9 +36,11 @@ REPORTS: dict[str, tuple[str, str]] = {
     "stylized-facts": ("experiments.drawing.facts:draw", "experiments.tabulated.sheets:facts"),
     "validate": ("experiments.validation.page:write", "experiments.tabulated.sheets:validation"),
     "backtest": ("experiments.drawing.backtests:draw", "experiments.tabulated.sheets:backtests"),
+    "sweep": ("experiments.sweep.report:write", ""),
     "calibrate": ("experiments.calibration.page:write_page", "experiments.tabulated.sheets:calibration"),
     "calibrate --recover": ("", "experiments.tabulated.sheets:calibration"),
     "replicate october-2025": ("experiments.drawing.october_2025:draw", "experiments.tabulated.sheets:replication"),
+    "procyclicality": ("experiments.drawing.procyclicality:draw", "experiments.procyclicality.tables:tables"),
     "queue-model": ("experiments.drawing.models:draw_queues", "experiments.tabulated.sheets:queue_model"),
     "zero-intelligence": ("experiments.drawing.models:draw_scaling", "experiments.tabulated.sheets:zero_intelligence"),
 }

@@ -12,6 +12,7 @@ from experiments import build, engines
 from experiments.cascade_tree import cascade_measures, cascade_summary, within
 from experiments.jobs import UnitResult
 from experiments.measures import Clock, Moment, incidence, moment, outcomes, owed
+from experiments.regimes import stated_scale
 from experiments.scenario import Scenario
 from sim.causes import cascades_table
 
@@ -107,7 +108,8 @@ def fork(task: ForkTask) -> UnitResult:
     tables: dict[str, pd.DataFrame] = {}
     for label, arm in [*((label, "") for label in task.regimes), (task.baseline, PLACEBO)]:
         regime = None if label == task.baseline else label
-        market = base.fork(margin=regime, scale_to_mean=regime is not None)
+        to_mean = regime is not None and stated_scale(scenario, label) is None  # a stated factor is the user's
+        market = base.fork(margin=regime, scale_to_mean=to_mean)
         advance(market, last, last, check=task.check)
         record = _record(
             scenario, market, task.seed, label, arm, at_event, start=event, end=last, before=at_event.accounts

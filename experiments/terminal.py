@@ -23,10 +23,28 @@ def comparison_lines(result: Mapping[str, Any]) -> list[str]:
     lines = [f"{result['scenario']}, {result['reading']}, {_seeds(result['seeds'])}", "", *shown, ""]
     if len(result["regimes"]) > 1:
         lines.append("  ".join(f"{sign} {VERDICTS[verdict]}" for verdict, sign in SIGNS.items()))
-        lines += ["", *findings(result)]
+        lines += ["", *findings(result), *_equal_cost_lines(result)]
     else:
         lines += cautions(result)
     return [*lines, f"Results hash: {result['results_hash']}"]
+
+
+def _equal_cost_lines(result: Mapping[str, Any]) -> list[str]:
+    """Factors that make costs equal on the pilot seeds, and the difference left on the study's own."""
+    found = result.get("equal_cost")
+    if found is None:
+        return []
+    achieved, settings = found["achieved"], found["settings"]
+    scale = scale_of(describe(achieved["outcome"]).kind, [found["target"]], Money.of(result))
+    rows = [["", "factor", "its interval", f"difference of {describe(achieved['outcome']).label}"]]
+    for label, entry in found["regimes"].items():
+        ends = "" if entry["low"] is None else f"[{entry['low']:.4g}, {entry['high']:.4g}]"
+        left = achieved["differences"].get(label)
+        rows.append(
+            [label, f"{entry['factor']:.7g}", ends, "" if left is None else show(left, scale, difference=True).text]
+        )
+    seeds = f"{len(settings['seeds'])} pilot seeds from {min(settings['seeds'])} on"
+    return ["", f"At equal {settings['measure'].replace('_', ' ')} on {seeds}:", *columns(rows), ""]
 
 
 def run_lines(result: Mapping[str, Any]) -> list[str]:

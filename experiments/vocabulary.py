@@ -156,6 +156,14 @@ _CATALOGUE = (
             "Initial margin rate in force, averaged over time and contracts."),
     Measure("mean_initial_margin", "mean initial requirement", "money", "cost",
             "Sum of all accounts' initial requirements, averaged over time."),
+    Measure("margin_per_value", "requirement per value held", "fraction", "cost",
+            "Maintenance requirements of all accounts over the value of their positions, both summed over time: what "
+            "is left after netting. Open orders, whose reserves differ between rules, do not count."),
+    Measure("coverage", "coverage of the margin period of risk", "fraction", "cost",
+            "Share of starting times, contracts and sides whose loss over the margin period of risk is at most the "
+            "initial rate in force at its start. The period is a day in windows of ten days or more, else an hour."),
+    Measure("mean_open_interest", "mean open interest", "lots", "cost",
+            "Open interest summed over contracts, averaged over time.", "larger", "smaller"),
     Measure("peak_open_interest", "peak open interest", "lots", "cost",
             "Largest open interest over the run, summed over contracts."),
     Measure("mean_leverage", "mean leverage", "number", "cost",

@@ -85,6 +85,7 @@ class DeribitPM(Rule):
 
     Params = DeribitParameters
     kinds = tuple(KINDS)
+    revalues = True
 
     def init(self, contracts: ContractTable) -> ModelState:
         """Nothing to remember."""

@@ -107,6 +107,7 @@ class DerivePM(Rule):
 
     Params = DeriveParameters
     kinds = ("linear_perpetual", "linear_future", "spot", "linear_option")
+    revalues = True
 
     def init(self, contracts: ContractTable) -> ModelState:
         """Nothing to remember."""

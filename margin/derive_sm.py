@@ -50,6 +50,7 @@ class DeriveStandard(Rule):
 
     Params: ClassVar[type[Parameters]] = DeriveStandardParameters
     index_valid = False
+    revalues = True
 
     def init(self, contracts: ContractTable) -> ModelState:
         """Check what is traded; nothing is remembered.

@@ -92,6 +92,7 @@ class GridRule(Rule, ABC):
     """A rule that revalues every contract in scenarios; initial is maintenance times ``initial_ratio``."""
 
     index_valid = False
+    revalues = True
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)

@@ -120,6 +120,8 @@ class Rule:
         features: True to have accounts described: utilisation, liquidations, turnover, concentration and share of open
             interest in ``portfolio.features``, renewed every ten minutes and forgotten with a half-life of a day.
         index_valid: True when maintenance never exceeds one rate per contract, the same for all accounts.
+        revalues: True when what ``publish`` gives depends on nothing but prices, time and the state of risk that the
+            view shows (volatility, past returns, spreads): with margins frozen it is valued on, that state kept.
 
     Examples:
         >>> class Flat(Rule):
@@ -142,6 +144,7 @@ class Rule:
     scenarios: int = 0
     schedule_rows: int = 1
     features: bool = False
+    revalues: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """A method that is overridden in Python puts its compiled form out of use."""
@@ -184,6 +187,16 @@ class Rule:
         from margin.kernels.features import observe
 
         return observe
+
+    def freeze(self, state: State, slot: int) -> bool:
+        """Keep the rates and add-ons that the compiled publisher gave last (a twin with margins frozen).
+
+        Returns:
+            Whether it could: False for a publisher that is not one of the built-in ones.
+        """
+        from margin.frozen import keep_rates
+
+        return keep_rates(self.publish_kernel, state, slot)
 
     def install(self, state: State, slot: int, memory: ModelState) -> None:
         """Begin the description of accounts in a market's state (rules with ``features``)."""

@@ -106,6 +106,7 @@ class OkxPM(Rule):
 
     Params = OkxParameters
     kinds = tuple(KINDS)
+    revalues = True
 
     def init(self, contracts: ContractTable) -> ModelState:
         """Nothing to remember."""

@@ -71,6 +71,7 @@ class DeribitStandard(Rule):
 
     Params: ClassVar[type[Parameters]] = DeribitStandardParameters
     index_valid = False
+    revalues = True
 
     def init(self, contracts: ContractTable) -> ModelState:
         """Check what is traded; nothing is remembered.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import mesa
 import numpy as np
 
+from sim import frozen as standstill
 from sim import regime, snapshot, venue
 from sim.config import LAYOUTS, ClearingConfig, ScriptedEvent
 from sim.errors import ConfigError, ForkError, SnapshotError
@@ -48,7 +49,7 @@ def _clone(market: Market, state: s.State, python: Mapping[str, Any], margin_sta
     mesa.Model.__init__(twin, rng=market.run_seed)
     for name in (
         "config", "contracts", "populations", "events", "clearing", "record", "world", "margin", "shadows",
-        "run_seed", "contract_table", "has_views", "mean_since",
+        "scales", "run_seed", "contract_table", "has_views", "mean_since", "frozen", "published",
     ):  # fmt: skip
         setattr(twin, name, getattr(market, name))
     twin.state = state
@@ -69,6 +70,7 @@ def fork(
     events: Sequence[ScriptedEvent] | None,
     world: WorldPaths | None,
     clearing: ClearingConfig | None = None,
+    frozen: bool = False,
 ) -> Market:
     """See :meth:`sim.market.Market.fork`."""
     check_copyable(market)
@@ -86,6 +88,8 @@ def fork(
         twin.state.meta[s.M_LIQUIDATE] = liquidations
     if margin is not None and margin != market.margin.name:
         _switch_margin(twin, margin, scale_to_mean)
+    if frozen:
+        standstill.freeze(twin)
     return twin
 
 
@@ -126,7 +130,8 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     slot = 1 + list(market.shadows).index(name)
     model = market.shadows[name]
     base, own = state.model_rate_sum[0].sum(), state.model_rate_sum[slot].sum()
-    scale = float(base / own) if scale_to_mean and own > 0 and base != own else 1.0
+    factor = float(base / own) if scale_to_mean and own > 0 and base != own else 1.0
+    scale = factor * float(state.model_scale[slot])  # what the shadow had of its own is in its rates already
     stressed = bool(state.breakers[s.CB_STRESS_SLOPE])
     if stressed:
         venue.check_stress(model)
@@ -138,7 +143,7 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     state.model_params[0] = state.model_params[slot]
     state.model_state[0] = state.model_state[slot]
     state.model_window[0] = state.model_window[slot]
-    state.model_rates[0] = np.floor(state.model_rates[slot] * scale + 0.5).astype(np.int64)
+    state.model_rates[0] = np.floor(state.model_rates[slot] * factor + 0.5).astype(np.int64)
     state.model_scale[0] = scale
     state.meta[s.M_INDEX_VALID] = bool(model.index_valid)
     market.margin = model
@@ -165,6 +170,8 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
 def save(market: Market, path: Path) -> None:
     """See :meth:`sim.market.Market.save`."""
     check_copyable(market)
+    if market.frozen is not None:
+        raise ForkError("a market with frozen margins can not be stored: store it before, and fork again")
     extra = {
         "seed": market.run_seed,
         "margin": market.margin.name,
@@ -187,4 +194,5 @@ def load(market: Market, path: Path) -> Market:
     }
     twin = _clone(market, state, extra["python"], margin_state)
     twin.mean_since = int(extra["mean_since"])
+    twin.published = None
     return twin

@@ -40,6 +40,7 @@ from sim.views import LiveView, portfolio_view
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sim.frozen import Frozen
     from sim.world import WorldPaths
 
 _WAKE_PURPOSE = 255  # of a population's stream: phases of its traders
@@ -60,10 +61,13 @@ class Market(mesa.Model):
         seed: of every keyed draw of the run.
         views: make a Mesa agent for every trader (plain Python traders are always made).
         shadows: other margin models by name, evaluated beside the one in force so that a fork can switch to them.
+        scales: factors on all that a model charges, by name of model; 1 for those not named.
 
     Attributes:
         state: all arrays (:mod:`sim.kernels.state`).
         view: what agents and margin models see (:class:`sim.views.LiveView`).
+        frozen: how margins stand still (:mod:`sim.frozen`), or None.
+        published: what a NumPy rule published last, or None.
 
     Raises:
         ConfigError: the parts do not fit together.
@@ -84,6 +88,7 @@ class Market(mesa.Model):
         seed: int = 0,
         views: bool = True,
         shadows: Mapping[str, MarginModel] | None = None,
+        scales: Mapping[str, float] | None = None,
     ) -> None:
         """Allocate the state and let every population write its rows."""
         super().__init__(rng=int(seed))
@@ -96,11 +101,14 @@ class Market(mesa.Model):
         self.world = world
         self.margin = margin
         self.shadows = dict(shadows or {})
+        self.scales = dict(scales or {})
         self.run_seed = int(seed)
         self.contract_table = ContractTable.of(contracts, config.dt_seconds, config.steps_per_day, config.minor_units)
         self.margin_state: ModelState = {}
         self.has_views = views
         self.mean_since = 0
+        self.frozen: Frozen | None = None
+        self.published: RiskParameters | None = None
         self._check_parts()
         self._allocate()
         self._connect()
@@ -167,6 +175,7 @@ class Market(mesa.Model):
         state.value[:] = self.world.value
         state.index_path[:] = self.world.index
         state.activity[:] = self.world.activity
+        state.model_scale[:] = [float(self.scales.get(name, 1.0)) for name in (self.margin.name, *self.shadows)]
         if self.world.oracle_path is not None:
             state.oracle[:] = self.world.oracle
             state.oracle_path[:] = self.world.oracle_path
@@ -220,6 +229,9 @@ class Market(mesa.Model):
             socket(model.publish_kernel, s.PUBLISH_TYPE) if model.publish_kernel is not None else silent
             for model in models
         ]
+        held = self.frozen is not None
+        if held:
+            publish[0] = silent
         self._publish = tuple(publish + [silent] * (s.PUBLISHERS_MAX - len(publish)))
         self._evaluate = socket(self.margin.requirement_kernel or pyrule.stored_requirement, s.REQUIREMENT_TYPE)
         self._phases = tuple(socket(phase, s.PHASE_TYPE) for phase in (step.admit_and_match, step.clear_and_record))
@@ -229,7 +241,7 @@ class Market(mesa.Model):
         self._observe: Any = getattr(self.margin, "observe_kernel", None)
         self.state.meta[s.M_STORED] = self.margin.requirement_kernel is None
         compiled = self.margin.publish_kernel is not None and self.margin.requirement_kernel is not None
-        self._fused = compiled and not self._python and self._observe is None
+        self._fused = compiled and not held and not self._python and self._observe is None
 
     def _fill(self) -> None:
         """Give every population its accounts, its wake table and its turn to write its rows."""
@@ -332,6 +344,8 @@ class Market(mesa.Model):
     def _publish_all(self) -> None:
         if self.margin.publish_kernel is None:
             regime.publish_python(self)
+        elif self.frozen is not None:
+            self.frozen.put_back(self)
         for slot in range(int(self.state.meta[s.M_PUBLISHERS])):
             self._publish[slot](self.state, slot)
         if self._observe is not None:
@@ -535,6 +549,7 @@ class Market(mesa.Model):
         events: Sequence[ScriptedEvent] | None = None,
         world: WorldPaths | None = None,
         clearing: ClearingConfig | None = None,
+        frozen: bool = False,
     ) -> Market:
         """An independent copy of the whole market that goes on from this moment.
 
@@ -548,6 +563,7 @@ class Market(mesa.Model):
             world: exogenous paths to go on with; they must agree with the present ones up to this step.
             clearing: another design of the venue from here on: mark, liquidation policy, waterfall, breakers. Notice
                 and initial fund stay as they were.
+            frozen: let margins stand still from here on, as published last (:mod:`sim.frozen`).
 
         Returns:
             The twin; this market is not changed.
@@ -556,7 +572,7 @@ class Market(mesa.Model):
             ForkError: an agent keeps state that cannot be copied, or the paths differ before this step.
             ConfigError: no such shadow regime.
         """
-        return fork.fork(self, margin, scale_to_mean, liquidations, events, world, clearing)
+        return fork.fork(self, margin, scale_to_mean, liquidations, events, world, clearing, frozen)
 
     def save(self, path: str | Path) -> None:
         """Write a snapshot; ``load`` goes on from it with the same bytes.
@@ -575,8 +591,15 @@ class Market(mesa.Model):
         return fork.load(self, Path(path))
 
     def close(self) -> None:
-        """Let go of the agents: old versions of Mesa keep every model alive through a class attribute."""
-        ids: Any = getattr(mesa.Agent, "_ids", None)
+        """Let go of everything that refers back to this market, so that its memory is free when the last reference is.
+
+        A market is several megabytes of arrays that Python's collector of cycles weighs as nothing: among the hundreds
+        of thousands of objects of loaded kernels it comes too rarely, and closed markets pile up in long jobs. Tables
+        of a closed market can be read; it does not go on.
+        """
+        ids: Any = getattr(mesa.Agent, "_ids", None)  # old versions of Mesa keep every model alive through it
         if hasattr(ids, "pop"):
             ids.pop(self, None)
         self.remove_all_agents()
+        for name in ("step", "_user_step", "view"):  # Mesa keeps bound methods, the view keeps its market
+            self.__dict__.pop(name, None)

@@ -30,7 +30,7 @@ def publish_first(market: Market) -> None:
             state.model_params[slot] = memory["params"]
             state.model_state[slot] = memory["state"]
             if slot == 0:
-                put_schedule(market, memory)
+                put_schedule(market, memory, float(state.model_scale[0]))
                 put_haircuts(market, memory)
             if "window" in memory:
                 state.model_window[slot, :, : memory["window"].shape[1]] = memory["window"]
@@ -46,7 +46,11 @@ def publish_first(market: Market) -> None:
 def publish_python(market: Market) -> None:
     """Let a NumPy model publish, and write its parameters where kernels read them."""
     state, before = market.state, market.margin_state
-    risk, memory = market.margin.publish(market.view, before)
+    if market.frozen is not None:
+        risk, memory = market.frozen.publish(market, before)
+    else:
+        risk, memory = market.margin.publish(market.view, before)
+    market.published = risk
     scale = float(state.model_scale[0])
     for column, rates in enumerate((risk.rate_initial, risk.rate_maintenance)):
         state.model_rates[0, :, column] = np.floor(np.asarray(rates) * scale + 0.5).astype(np.int64)

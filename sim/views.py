@@ -162,13 +162,16 @@ class LiveView:
         Raises:
             ValueError: more is asked for than the market remembers.
         """
-        state = self._state
-        ring = len(state.mark_history)
+        return self.returns_of(self._state.mark_history, int(self._state.meta[s.M_PUBLISHED]), window, sample_steps)
+
+    @staticmethod
+    def returns_of(marks: np.ndarray, last: int, window: int, sample_steps: int) -> np.ndarray:
+        """Log returns from a ring of log marks, float64[ring, C], whose newest row is that of step ``last``."""
+        ring = len(marks)
         if window * sample_steps >= ring:
             raise ValueError(f"window x sample_steps must be below {ring}, not {window * sample_steps}")
-        last = int(state.meta[s.M_PUBLISHED])
         rows = [(last - k * sample_steps) & (ring - 1) for k in range(window, -1, -1)]
-        return np.diff(state.mark_history[rows], axis=0)
+        return np.diff(marks[rows], axis=0)
 
 
 def portfolio_view(market: Market) -> PortfolioView:

@@ -165,12 +165,12 @@ def of_thresholds(thresholds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _mode(x: Floats) -> float:
     """The mode of exp(x), taken on the scale of x; NaN with fewer than five values or no spread."""
-    from scipy import stats
-
     if len(x) < 5 or np.ptp(x) == 0:
         return math.nan
     at = np.linspace(x.min(), x.max(), 256)
-    return float(np.exp(at[int(np.argmax(stats.gaussian_kde(x)(at)))]))
+    width = x.std(ddof=1) * len(x) ** -0.2  # Scott's rule
+    density = np.exp(-0.5 * ((at[:, None] - x) / width) ** 2).sum(axis=1)
+    return float(np.exp(at[int(np.argmax(density))]))
 
 
 def _width(x: Floats) -> float:

@@ -48,10 +48,10 @@ def agents(name: Name = None, plugin: Plugins = None, as_json: AsJson = False) -
 
 @app.command()
 def schema(
-    what: Annotated[str, typer.Argument(metavar="[WHAT]", help="scenario or portfolio.")] = "scenario",
+    what: Annotated[str, typer.Argument(metavar="[WHAT]", help="scenario, study or portfolio.")] = "scenario",
     plugin: Plugins = None,
 ) -> None:
-    """Print the JSON schema of scenario or portfolio files, for editors."""
+    """Print the JSON schema of scenario, study or portfolio files, for editors."""
     from experiments import commands
 
     commands.schema(what, plugins=plugin or [])

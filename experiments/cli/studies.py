@@ -55,8 +55,23 @@ def compare(
     margin: Annotated[
         str | None, typer.Option("--margin", help="Regimes, by commas; default static,dynamic,portfolio,isolated.")
     ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="REGIME", help="Compared with; the scenario's own, or the first."),
+    ] = None,
     fork_at: Annotated[
         str | None, typer.Option("--fork-at", metavar="EVENT", help="Share one history to this event, then fork.")
+    ] = None,
+    equal_cost: Annotated[
+        str | None,
+        typer.Option(
+            "--equal-cost",
+            metavar="MEASURE",
+            help="Scale each regime to the baseline's mean_margin, requirement, coverage or open_interest; or =VALUE.",
+        ),
+    ] = None,
+    pilot: Annotated[
+        str | None, typer.Option("--pilot", metavar="SEEDS", help="Seeds that find the factors of --equal-cost.")
     ] = None,
     seeds: Seeds = None,
     assignments: Assignments = None,
@@ -70,8 +85,9 @@ def compare(
     from experiments import commands
 
     commands.compare(
-        scenario, parse_seeds(seeds if seeds is not None else "30"), margin=margin, fork_at=fork_at,
-        assignments=assignments or [], plugins=plugin or [], check=check, jobs=workers(jobs), out=out, as_json=as_json,
+        scenario, parse_seeds(seeds if seeds is not None else "30"), margin=margin, baseline=baseline,
+        fork_at=fork_at, assignments=assignments or [], plugins=plugin or [], check=check, jobs=workers(jobs), out=out,
+        as_json=as_json, equal_cost=equal_cost, pilot=None if pilot is None else parse_seeds(pilot),
     )  # fmt: skip
 
 

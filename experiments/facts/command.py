@@ -98,13 +98,18 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     told = f"{verdicts[PASS]} in the empirical range, {verdicts[MISS]} outside"
     found = [_title(result), "", *columns(rows), "", told]
     if missing:
-        reasons = "; ".join(f"{count} {reason}" for reason, count in missing.items())
+        reasons = "; ".join(f"{n} {_singular(reason) if n == 1 else reason}" for reason, n in missing.items())
         found.append(f"Not measurable on this series: {reasons}")
     if result["events"]:
         found.append("The figures include the scenario's events: " + ", ".join(result["events"]))
     for note in result.get("source", {}).get("notes", []):
         found.append(note)
     return [*found, f"Results hash: {result['results_hash']}"]
+
+
+def _singular(reason: str) -> str:
+    """The plural "need ..." or "have ..." of one fact."""
+    return reason.replace("need ", "needs ", 1) if reason.startswith("need ") else reason.replace("have ", "has ", 1)
 
 
 def _cells(row: Mapping[str, Any], simulated_: bool) -> list[str]:
@@ -148,4 +153,5 @@ def _title(result: Mapping[str, Any]) -> str:
         n = len(result["seeds"])
         return f"{result['name']}: {n} seed{'' if n == 1 else 's'} x {result['days']:g} days, {steps}"
     source = result["source"]
-    return f"{result['name']} ({source['source']}): {source['first']} to {source['last']}, {steps}"
+    origin = "" if source["source"] == result["name"] else f" ({source['source']})"
+    return f"{result['name']}{origin}: {source['first']} to {source['last']}, {steps}"

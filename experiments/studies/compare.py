@@ -21,11 +21,13 @@ import numpy as np
 from experiments import build, jobs, run
 from experiments.contract_terms import money_of
 from experiments.engines import engine
-from experiments.regimes import resolve
+from experiments.equal_cost import achieved
+from experiments.regimes import resolve, stated
 from experiments.scenario import Scenario
-from experiments.statistics import incidence_summary, paired_summary
+from experiments.statistics import incidence_differences, incidence_summary, paired_summary
 from experiments.store import OutputFolder, code_hash, plain
 from sim.errors import ConfigError
+from sim.problems import one_of
 
 DEFAULT_REGIMES = ("static", "dynamic", "portfolio", "isolated")
 WHOLE_RUN = "whole-run"
@@ -44,6 +46,8 @@ class Comparison:
         check: verify every invariant at every step.
         placebo: run the baseline twice.
         command: what the user called, for the manifest.
+        base: label of the baseline; the scenario's own regime, or the first one, if empty.
+        equal_cost: what :func:`experiments.equal_cost.solve` gave, where the scenario holds the factors it found.
     """
 
     scenario: Scenario
@@ -54,10 +58,14 @@ class Comparison:
     check: bool = False
     placebo: bool = True
     command: str = "compare"
+    base: str = ""
+    equal_cost: Mapping[str, Any] | None = None
 
     @property
     def baseline(self) -> str:
-        """The scenario's own regime, or the first one if it is not compared."""
+        """The regime that was named, else the scenario's own, or the first one if that is not compared."""
+        if self.base:
+            return self.base
         own = self.scenario.margin.regime
         return own if own in self.regimes else self.regimes[0]
 
@@ -82,6 +90,8 @@ class Comparison:
             raise ConfigError.of("--margin", doubled[0], "each regime once")
         for label in self.regimes:
             resolve(self.scenario, label)
+        if self.baseline not in self.regimes:
+            raise ConfigError.of("--baseline", self.base, one_of(self.base, self.regimes))
         if self.fork_at is not None:
             self.scenario.event_step(self.fork_at)
 
@@ -116,11 +126,15 @@ class Comparison:
             "command": self.command,
             "scenario_name": self.scenario.name,
             "scenario": self.scenario.as_run(),
-            "regimes": {label: _stated(self.scenario, label) for label in self.regimes},
+            "regimes": {label: stated(self.scenario, label) for label in self.regimes},
             "baseline": self.baseline,
             "seeds": list(self.seeds),
             "reading": self.reading,
-            "options": {"check": self.check, "placebo": self.placebo},
+            "options": {
+                "check": self.check,
+                "placebo": self.placebo,
+                **({} if self.equal_cost is None else {"equal_cost": self.equal_cost["settings"]}),
+            },
             "plugins": run.load_plugins(self.plugins),
             "code": code_hash(),
         }
@@ -211,9 +225,11 @@ def summary(comparison: Comparison, runs: Sequence[Mapping[str, Any]]) -> dict[s
             "seeds": comparison.seeds,
             "regimes": comparison.regimes,
             "baseline": baseline,
-            "parameters": {label: _stated(scenario, label) for label in comparison.regimes},
+            "parameters": {label: stated(scenario, label) for label in comparison.regimes},
             **statistics,
             "incidence": incidence_summary(populations),
+            "incidence_differences": incidence_differences(populations, baseline) if len(arms) > 1 else {},
+            **({} if comparison.equal_cost is None else {"equal_cost": _equal_cost(comparison.equal_cost, statistics)}),
             "scales": {
                 label: float(np.mean([r["scale"] for r in found])) for label, found in arms.items() if _scaled(found)
             },
@@ -256,9 +272,9 @@ def single(result: Mapping[str, Any]) -> dict[str, Any]:
 _KEPT = ("regime", "seed", "arm", "measures", "cascade", "scale", "results_hash", "owed")
 
 
-def _stated(scenario: Scenario, label: str) -> dict[str, Any]:
-    regime, params = resolve(scenario, label)
-    return {"regime": regime, "params": params}
+def _equal_cost(solution: Mapping[str, Any], statistics: Mapping[str, Any]) -> dict[str, Any]:
+    """Factors from the pilot, and how equal costs came out on the study's own seeds."""
+    return {**solution, "achieved": achieved(solution, statistics)}
 
 
 def _of(runs: Sequence[Mapping[str, Any]], label: str, arm: str = "") -> list[Mapping[str, Any]]:

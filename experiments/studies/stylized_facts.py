@@ -83,11 +83,9 @@ class StylizedFacts:
                 raise ConfigError.of("--days", self.days, f"enough days to reach the event {late[0]!r}")
         if steps - market.burn_in < 100:
             raise ConfigError.of("market.steps", steps, "at least 100 steps after market.burn_in")
-        record = self.scenario.record.model_copy(update={"trades": True})
-        object.__setattr__(
-            self, "measured",
-            replace(self.scenario, steps=steps, record=record),
-        )  # fmt: skip
+        # every step, whatever the scenario keeps of long runs: facts of one-minute returns need one-minute prices
+        record = self.scenario.record.model_copy(update={"trades": True, "every": 1})
+        object.__setattr__(self, "measured", replace(self.scenario, steps=steps, record=record))
 
     @property
     def number(self) -> int:

@@ -17,7 +17,7 @@ from experiments.store import FAILED, FINISHED, INTERRUPTED, OutputFolder, code_
 from experiments.validation.bands import CALM, ERROR, SHOCK, VERDICTS, Band, Context, Measurement, judge, number
 from experiments.validation.checks import Registered
 from sim.errors import ConfigError, MarginLabError
-from sim.problems import one_of
+from sim.problems import did_you_mean
 
 DEFAULT_MARKETS = {CALM: "perpetual", SHOCK: "perpetual-shock"}
 _DIGITS = 10  # of a measurement that enter the results hash
@@ -46,7 +46,7 @@ class Validation:
         shock: the user's scenario with seeded open interest and a shock, or None. With neither, the default markets
             are validated and every band measured; with one of them, its bands only.
         quick: few seeds, and only the bands that few seeds can say something about.
-        bands: ids of bands, ids' beginnings or groups or checks to measure, or None for all.
+        bands: ids of bands, beginnings of ids up to a dash (``t21``), groups or checks to measure, or None for all.
         first_seed: every check's seeds are this one and those after it.
         assignments: ``--set`` for both scenarios.
         plugins: users' files.
@@ -76,10 +76,9 @@ class Validation:
             ConfigError: a name that is no band, group or check, or nothing is left to measure.
         """
         known = [band for check in self.checks for band in check.bands]
-        names = sorted({text for band in known for text in (band.id, band.group, band.check)})
         for text in self.bands or ():
-            if text not in names:
-                raise ConfigError.of("--bands", text, one_of(text, names))
+            if not any(_named(band, text) for band in known):
+                raise ConfigError.of("--bands", text, _allowed(text, known))
         own = self.calm is not None or self.shock is not None
         found = {}
         for check in self.checks:
@@ -87,7 +86,7 @@ class Validation:
                 band
                 for band in check.bands
                 if band.seeds(self.quick) > 0
-                and (self.bands is None or not {band.id, band.group, band.check}.isdisjoint(self.bands))
+                and (self.bands is None or any(_named(band, text) for text in self.bands))
                 and (not own or band.market in self.markets)
             )
             if bands:
@@ -138,6 +137,18 @@ class Validation:
             markets[CALM], markets[SHOCK], bands, self.quick, self.first_seed, assignments=self.assignments,
             plugins=self.plugins, **running,
         )  # fmt: skip
+
+
+def _named(band: Band, text: str) -> bool:
+    """Does a text name a band: by its id or the words that it begins with, its group, or its check?"""
+    return text in (band.id, band.group, band.check) or band.id.startswith(f"{text}-")
+
+
+def _allowed(text: str, known: Sequence[Band]) -> str:
+    """The groups and checks, and the id that was probably meant: all ids would fill the screen."""
+    wide = list(dict.fromkeys(name for band in known for name in (band.group, band.check)))
+    names = [*wide, *(band.id for band in known)]
+    return f"{', '.join(wide)}, or a band of `marginlab validate --list`{did_you_mean(text, names)}"
 
 
 def validate(

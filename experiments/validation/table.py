@@ -159,7 +159,7 @@ def listing(bands: Sequence[Band], quick: bool) -> list[str]:
         if band.group != group:
             group = band.group
             found += [*([""] if found else []), group]
-        found.append(f"  {band.id:<{width}}  {asked(band.question)} {band.statement}{_needed(band, quick)}")
+        found.append(f"  {band.id:<{width}}  {band.question.rstrip('?')}: {band.statement}{_needed(band, quick)}")
     return found
 
 

@@ -85,6 +85,13 @@ def test_thresholds_of_a_lognormal_give_its_median_mode_and_width() -> None:
     assert (found["inside"], found["below"], found["above"], found["runs"]) == (100, 0, 0, 1000)
 
 
+def test_the_steepest_point_is_the_mode_of_a_kernel_estimate() -> None:
+    x = np.log(np.random.default_rng(8).gamma(3.0, 0.5, 60))
+    at = np.linspace(x.min(), x.max(), 256)
+    found = of_thresholds(thresholds(np.exp(x)))["steepest"]["value"]
+    assert found == pytest.approx(math.exp(at[np.argmax(stats.gaussian_kde(x)(at))]))
+
+
 def test_a_logistic_curve_finds_its_own_middle() -> None:
     rng = np.random.default_rng(7)
     targets = np.array([0.4, 0.8, 1.2, 1.8, 2.6])

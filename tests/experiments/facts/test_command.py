@@ -112,6 +112,12 @@ def test_days_are_those_after_the_burn_in() -> None:
     assert "order signs" in text
 
 
+def test_a_scenario_that_keeps_few_steps_is_measured_at_every_step() -> None:
+    sparse = scenario.load("calm", ["market.steps=4320", "record.every=7"])
+    fine = scenario.load("calm", ["market.steps=4320"])
+    assert measure(StylizedFacts(sparse, (0,)))["sheet"] == measure(StylizedFacts(fine, (0,)))["sheet"]
+
+
 def test_results_are_those_of_a_run_without_the_record_of_trades() -> None:
     from experiments import build, run
 

@@ -1,0 +1,1 @@
+"""How often a design finds what it looks for: repeated disjoint batches of seeds, placebos and true nulls."""
