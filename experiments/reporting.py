@@ -41,6 +41,8 @@ REPORTS: dict[str, tuple[str, str]] = {
     "calibrate --recover": ("", "experiments.tabulated.sheets:calibration"),
     "replicate october-2025": ("experiments.drawing.october_2025:draw", "experiments.tabulated.sheets:replication"),
     "procyclicality": ("experiments.drawing.procyclicality:draw", "experiments.procyclicality.tables:tables"),
+    "sensitivity": ("experiments.sensitivity.report:write", ""),
+    "power": ("experiments.power.report:write", ""),
     "queue-model": ("experiments.drawing.models:draw_queues", "experiments.tabulated.sheets:queue_model"),
     "zero-intelligence": ("experiments.drawing.models:draw_scaling", "experiments.tabulated.sheets:zero_intelligence"),
 }
@@ -81,6 +83,9 @@ def command_of(folder: Path, result: Mapping[str, Any]) -> str:
     path = folder / MANIFEST
     manifest = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     said = str(manifest.get("command") or "")
+    study = manifest.get("study")
+    if isinstance(study, dict) and study.get("command") in REPORTS:  # a study whose points are kept as a sweep's are
+        said = str(study["command"])
     if result.get("study") == "policies":
         return "venues"
     if said in REPORTS:

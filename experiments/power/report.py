@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.collected import failure_lines
+from experiments.latex import write_fragment
 from experiments.tables import Column, Estimate, Table
 from experiments.tables import write as write_tables
 from experiments.vocabulary import Scale, describe, scale_of
@@ -128,3 +129,4 @@ def write(folder: Path, result: Mapping[str, Any]) -> None:
     write_tables([table(result, i) for i in indices for table in (effects_table, curve_table)], folder)
     for i in indices:
         drawing.figure(result, i, folder / "figures")
+    write_fragment(folder)

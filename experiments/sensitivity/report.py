@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.collected import failure_lines
+from experiments.latex import write_fragment
 from experiments.sensitivity.design import MORRIS
 from experiments.sensitivity.indices import LEAST, SETTLED, ranking
 from experiments.tables import Column, Estimate, Table
@@ -112,3 +113,4 @@ def write(folder: Path, result: Mapping[str, Any]) -> None:
         output = result["outputs"][i]
         drawing.figure(result, output, _stem("indices", result, output), folder / "figures")
         drawing.convergence(result, output, _stem("convergence", result, output), folder / "figures")
+    write_fragment(folder)

@@ -77,36 +77,49 @@ def differences(result: Mapping[str, Any], names: Iterable[str] | None = None, *
         name: of the table.
     """
     wanted = None if names is None else set(names)
+    shown = [
+        (regime, measure, result["differences"][regime][measure])
+        for regime in compared(result)
+        for measure in order(result["differences"][regime])
+        if describe(measure).family != "event" and (wanted is None or measure in wanted)
+    ]
+    # what a result of an earlier version lacks has no column
+    student, corrected, larger = (any(difference.get(key) for *_, difference in shown)
+                                  for key in ("t", "d_z", "superiority"))  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
-    for regime in compared(result):
-        found = result["differences"][regime]
-        for measure in order(n for n in found if describe(n).family != "event" and (wanted is None or n in wanted)):
-            difference = found[measure]
-            scale = difference_scale(measure, difference, result)
-            reduction, effect = difference.get("variance_reduction"), difference.get("effect")
-            rows.append(
-                (
-                    regime, describe(measure).label, scale.difference_unit,
-                    Estimate.of(difference, scale, signed=True),
-                    _p(difference.get("p")), _p(difference.get("p_holm")),
-                    Written(effect, "n/a" if effect is None else number(effect, 2, signed=True)),
-                    Written(reduction, "n/a" if reduction is None else number(reduction, 1 if reduction < 100 else 0)),
-                    difference.get("n"), difference.get("required_n"), VERDICTS[verdict_of(difference)],
-                )
-            )  # fmt: skip
+    for regime, measure, difference in shown:
+        scale = difference_scale(measure, difference, result)
+        places = places_of(difference, scale)
+        reduction, effect = difference.get("variance_reduction"), difference.get("effect")
+        cells: list[Cell] = [regime, describe(measure).label, scale.difference_unit]
+        cells.append(Estimate.of(difference, scale, signed=True))
+        if student:
+            cells.append(Estimate.of(difference.get("t") or {}, scale, signed=True, digits=places))
+        cells += [_p(difference.get("p")), _p(difference.get("p_holm"))]
+        if corrected:
+            cells.append(Estimate.of(difference.get("d_z") or {}, signed=True, digits=2, key="value"))
+        else:
+            cells.append(Written(effect, "n/a" if effect is None else number(effect, 2, signed=True)))
+        if larger:
+            cells.append(Estimate.of(difference.get("superiority") or {}, digits=2, key="value"))
+        cells.append(Written(reduction, "n/a" if reduction is None else number(reduction, 1 if reduction < 100 else 0)))
+        rows.append((*cells, difference.get("n"), difference.get("required_n"), VERDICTS[verdict_of(difference)]))
     settings = result.get("statistics") or {}
     level, power = 100.0 * float(settings.get("confidence", 0.95)), 100.0 * float(settings.get("power", 0.8))
     columns = (
         Column("regime", "Regime"), Column("measure", "Outcome"), Column("unit", "Unit"),
-        Column("difference", "Difference"), Column("p", "p"), Column("p_holm", "p, Holm"),
-        Column("effect", "d"), Column("variance_reduction", "Variance ratio"), Column("n", "Seeds"),
-        Column("required_n", "Seeds needed"), Column("verdict", "Verdict"),
+        Column("difference", "Difference"), *((Column("t", "With t interval"),) if student else ()),
+        Column("p", "p"), Column("p_holm", "p, Holm"), Column("d_z" if corrected else "effect", "d"),
+        *((Column("superiority", "P(larger)"),) if larger else ()), Column("variance_reduction", "Variance ratio"),
+        Column("n", "Seeds"), Column("required_n", "Seeds needed"), Column("verdict", "Verdict"),
     )  # fmt: skip
     caption = f"Paired differences from {result['baseline']}, mean over seeds with {level:g} % bootstrap interval."
     notes = (
         "p: paired permutation test of signs; Holm: corrected within the family of outcomes; d: mean over standard "
-        "deviation of the differences; variance ratio: variance of independent arms over that of pairs; seeds needed "
-        f"to find this difference with a power of {power:g} %.",
+        f"deviation of the differences{', without its bias' if corrected else ''}; "
+        f"{'P(larger): share of seeds on which the outcome is larger, ties as half; ' if larger else ''}"
+        "variance ratio: variance of independent arms over that of pairs; seeds needed to find this difference with a "
+        f"power of {power:g} %.",
     )
     return Table(name, caption, columns, tuple(rows), notes)
 

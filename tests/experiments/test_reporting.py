@@ -51,6 +51,8 @@ def test_every_command_has_makers_that_exist() -> None:
         ({"command": "compare"}, {"regimes": []}, "compare"),
         ({"command": "venues"}, {"study": "policies", "regimes": []}, "venues"),
         ({"command": "policies"}, {"study": "policies", "regimes": []}, "venues"),
+        ({"command": "sweep", "study": {"command": "sensitivity"}}, {}, "sensitivity"),
+        ({"command": "sweep", "study": {"scenario": "calm"}}, {}, "sweep"),
         (None, {"sheet": {}}, "stylized-facts"),
         (None, {"frontier": {}, "prices": {}}, "backtest"),
         (None, {"regimes": []}, "compare"),
@@ -59,7 +61,7 @@ def test_every_command_has_makers_that_exist() -> None:
     ],
 )
 def test_which_command_made_a_folder(
-    tmp_path: Path, manifest: dict[str, str] | None, result: dict[str, object], command: str
+    tmp_path: Path, manifest: dict[str, object] | None, result: dict[str, object], command: str
 ) -> None:
     if manifest is not None:
         (tmp_path / "manifest.json").write_text(json.dumps(manifest))

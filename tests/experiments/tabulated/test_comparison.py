@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import io
 
 import pandas as pd
@@ -50,10 +51,29 @@ def test_differences_have_every_number_of_the_test() -> None:
     assert row["unit"] == "pp"
     assert row["difference"] == pytest.approx(100.0 * kept["mean"])
     assert row["difference_low"] == pytest.approx(100.0 * kept["low"])
-    for column, key in (("p", "p"), ("p_holm", "p_holm"), ("effect", "effect"), ("required_n", "required_n")):
-        assert row[column] == pytest.approx(kept[key])
+    for column in ("p", "p_holm", "required_n"):
+        assert row[column] == pytest.approx(kept[column])
     assert row["verdict"] == "differs"
     assert len(differences(RESULT, ["drawdown"]).rows) == 3
+
+
+def test_effects_with_intervals_where_a_result_has_them() -> None:
+    bare = {"mean": 0.02, "low": 0.01, "high": 0.03, "n": 9, "p": 0.01, "p_holm": 0.02, "effect": 1.25}
+    ends = {
+        "t": {"mean": 0.02, "low": 0.005, "high": 0.035, "n": 9},
+        "d_z": {"value": 1.13, "low": 0.2, "high": 2.0, "n": 9},
+        "superiority": {"value": 0.875, "low": 0.6, "high": 1.0, "n": 9},
+    }
+    result = {"regimes": ["static", "dynamic"], "baseline": "static", "measures": {}}
+    old = differences({**result, "differences": {"dynamic": {"drawdown": bare}}})
+    new = differences({**result, "differences": {"dynamic": {"drawdown": {**bare, **ends}}}})
+    assert "effect" in [column.name for column in old.columns]
+    (row,) = csv.DictReader(io.StringIO(new.csv()))
+    assert (row["t_low"], row["t_high"]) == ("0.5", "3.5")
+    assert (row["d_z"], row["d_z_low"], row["d_z_high"]) == ("1.13", "0.2", "2")
+    assert (row["superiority"], row["superiority_low"]) == ("0.875", "0.6")
+    assert "+1.13 [+0.20, +2.00]" in new.markdown()
+    assert "P(larger)" in new.notes[0]
 
 
 def test_the_terminal_shows_the_same_table() -> None:
