@@ -113,8 +113,7 @@ def flip_p(differences: ArrayLike, signs: NDArray[np.float64] | None = None) -> 
     seen = np.abs(signs @ d)
     near = seen * (1.0 - 1e-12) - 1e-300  # equal sums in another order of addition count as equal
     above = FLIPS - np.searchsorted(under, near, side="left")
-    found: NDArray[np.float64] = (above + 1.0) / (FLIPS + 1.0)
-    return found
+    return np.asarray((above + 1.0) / (FLIPS + 1.0), dtype=np.float64)
 
 
 def assess(
@@ -270,7 +269,7 @@ def _swapped(
     rng = np.random.default_rng(GENERATOR_SEED + 1)
     for piece in slices:
         width = piece.stop - piece.start
-        signs = 2.0 * rng.integers(0, 2, (SWAPS, width)) - 1.0
+        signs = np.asarray(2.0 * rng.integers(0, 2, (SWAPS, width)) - 1.0, dtype=np.float64)
         p = {(r, n): flip_p((values[r][n] - values[baseline][n])[piece], signs) for r, n in cells}
         for cell in cells:
             alone[cell] += int(np.sum(p[cell] <= level))

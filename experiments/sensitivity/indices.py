@@ -63,7 +63,14 @@ def analyse(
     result["noise"] = noise(outputs)
     means = kept.mean(axis=2)
     result["constant"] = bool(len(kept) and np.ptp(means) <= _TINY * max(1.0, float(np.abs(means).max())))
-    empty = {"indices": {}, "pairs": {}, "placebo": None, "effects": {}, "convergence": [], "width": None}
+    empty: dict[str, Any] = {
+        "indices": {},
+        "pairs": {},
+        "placebo": None,
+        "effects": {},
+        "convergence": [],
+        "width": None,
+    }
     if len(kept) < LEAST or result["constant"]:
         return result | empty
     estimate = _morris if design.method == MORRIS else _sobol

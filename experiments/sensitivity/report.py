@@ -10,7 +10,7 @@ from experiments.collected import failure_lines
 from experiments.latex import write_fragment
 from experiments.sensitivity.design import MORRIS
 from experiments.sensitivity.indices import LEAST, SETTLED, ranking
-from experiments.tables import Column, Estimate, Table
+from experiments.tables import Cell, Column, Estimate, Table
 from experiments.tables import write as write_tables
 from experiments.vocabulary import Scale, describe, scale_of
 
@@ -76,7 +76,7 @@ def indices_table(result: Mapping[str, Any], index: int) -> Table:
     columns = (Column("key", "Key"), Column("range", "Range"), *(
         Column(name, _NAMES[name], unit=scale.difference_unit) for name in names
     ))  # fmt: skip
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for key in ranking(output, method):
         by = output["indices"][key]
         rows.append((key, _range(result["design"]["ranges"][key]), *(Estimate.of(by[name], scale) for name in names)))
