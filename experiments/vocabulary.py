@@ -82,6 +82,12 @@ _CATALOGUE = (
         "larger", "smaller",
     ),
     Measure(
+        "liquidated_leveraged_share", "liquidated share of leveraged lots", "fraction", "liquidation",
+        "Lots of forced orders filled, taken over or bid for, divided by the lots, long and short, that accounts with "
+        "positions worth more than their equity held at the event.",
+        "larger", "smaller",
+    ),
+    Measure(
         "liquidated_lots", "liquidated lots", "lots", "liquidation",
         "Lots of forced orders filled, taken over by the fund or bid for by liquidators.",
         "more", "fewer",
