@@ -53,7 +53,7 @@ class Database:
             self._check_version()
             return
         # a rollback journal, not a write-ahead log: that one does not work on the network drives of clusters
-        self.connection.execute("PRAGMA journal_mode = TRUNCATE")
+        self.connection.execute("PRAGMA journal_mode = DELETE")
         self.connection.execute("PRAGMA synchronous = FULL")
         if not self._tables():
             self.connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
