@@ -71,20 +71,33 @@ def _noncentrality(t: float, degrees: int, confidence: float) -> tuple[float, fl
 
     def at(probability: float) -> float:
         def excess(shift: float) -> float:
-            below = float(stats.nct.cdf(size, degrees, shift))
-            if math.isnan(below):  # the library gives up far out in either tail
-                below = 1.0 if shift < size else 0.0
-            return below - probability
+            return noncentral_t_cdf(size, degrees, shift) - probability
 
         left, right = size - reach, size + reach
-        while excess(left) < 0.0:
+        while excess(left) <= 0.0:
             left -= reach
-        while excess(right) > 0.0:
+        while excess(right) >= 0.0:
             right += reach
         return float(optimize.brentq(excess, left, right, xtol=1e-9))
 
     low, high = at(1.0 - tail), at(tail)
     return (low, high) if t >= 0.0 else (-high, -low)
+
+
+def noncentral_t_cdf(t: float, degrees: int, shift: float) -> float:
+    """Distribution function of the noncentral t distribution.
+
+    The library's is not a number at some arguments far out; there the normal approximation 26.7.10 of Abramowitz and
+    Stegun (1964), Handbook of mathematical functions, stands in for it.
+    """
+    from scipy import stats
+
+    with np.errstate(all="ignore"):
+        found = float(stats.nct.cdf(t, degrees, shift))
+    if math.isfinite(found):
+        return found
+    moved = t * (1.0 - 1.0 / (4.0 * degrees)) - shift
+    return float(stats.norm.cdf(moved / math.sqrt(1.0 + t * t / (2.0 * degrees))))
 
 
 def superiority(differences: ArrayLike, *, confidence: float = CONFIDENCE) -> dict[str, Any]:

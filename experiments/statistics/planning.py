@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from experiments.statistics.effects import noncentral_t_cdf, standardised
 from experiments.statistics.settings import CONFIDENCE, LEVEL, POWER, finite, rounded
 
 _MOST = 1_000_000_000
@@ -71,8 +72,8 @@ def power_of(effect: float, n: int, *, level: float = LEVEL) -> float:
     shift, critical = abs(effect) * math.sqrt(n), float(stats.t.ppf(1.0 - level / 2.0, n - 1))
     if shift > 37.0 + critical:  # the library's noncentral t loses its way so far out
         return 1.0
-    above, below = float(stats.nct.sf(critical, n - 1, shift)), float(stats.nct.cdf(-critical, n - 1, shift))
-    return min(max(above + (below if math.isfinite(below) else 0.0), 0.0), 1.0)
+    below = noncentral_t_cdf(-critical, n - 1, shift)
+    return min(max(1.0 - noncentral_t_cdf(critical, n - 1, shift) + below, 0.0), 1.0)
 
 
 def _first(enough: Any, most: int, least: int = 2) -> int | None:
@@ -185,8 +186,6 @@ def plan(
         effect's interval, since an effect from a pilot is often too large (None where the interval holds zero);
         ``for_half_width`` and ``for_half_width_assured`` (kept with probability ``power``).
     """
-    from experiments.statistics.effects import standardised
-
     sample = finite(differences)
     n = int(sample.size)
     found: dict[str, Any] = {"n": n, "mean": None, "spread": None, "effect": None, "for_power": None,
