@@ -62,7 +62,7 @@ def _sentences(result: Mapping[str, Any]) -> Iterator[str]:
 def _margins(result: Mapping[str, Any]) -> Table:
     """Measures down, regimes across."""
     money = Money.of(result)
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for name, by in result["measures"].items():
         scale = scale_of(measure_of(name).kind, [e.get("mean") for e in by.values()], money)
         unit = f", {scale.unit}" if scale.unit else ""
