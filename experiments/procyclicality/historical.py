@@ -141,17 +141,23 @@ def _plain_lags(found: dict[str, Floats]) -> dict[str, Any]:
 
 
 def _frontier(margins: dict[str, Floats], losses: Floats, asked: Prices) -> dict[str, Any]:
-    """Of mean margin, exceedances, peak to trough and mean loss above margin; days are resampled in blocks."""
+    """Of mean margin, exceedances, peak to trough and mean loss above margin; days are resampled in blocks.
+
+    At equal cost every resample is brought to the first model's mean margin again.
+    """
     known = np.isfinite(losses)
-    table = np.array([margin[known] for margin in margins.values()])
-    beyond = losses[known][None, :] - table
+    table, loss = np.array([margin[known] for margin in margins.values()]), losses[known]
 
     def measured(chosen: NDArray[np.int64]) -> Floats:
-        held, over = table[:, chosen], beyond[:, chosen]
+        held = table[:, chosen]
+        cost = held.mean(axis=1)
+        if asked.equal_cost:
+            held = held * (cost[0] / cost)[:, None]
+            cost = np.full(len(cost), cost[0])
+        over = loss[chosen] - held
         return np.column_stack(
-            [held.mean(axis=1), (over > 0.0).mean(axis=1), held.max(axis=1) / held.min(axis=1),
-             np.maximum(over, 0.0).mean(axis=1)]
-        )  # fmt: skip
+            [cost, (over > 0.0).mean(axis=1), held.max(axis=1) / held.min(axis=1), np.maximum(over, 0.0).mean(axis=1)]
+        )
 
     draws = stationary_blocks(table.shape[1], BLOCK, RESAMPLES)
     return frontier(list(margins), OBJECTIVES, measured, table.shape[1], draws)

@@ -132,14 +132,14 @@ def _responses(study: Procyclicality, runs: Sequence[Mapping[str, Any]]) -> dict
         peaks, ends = table.max(axis=1), table[:, -max(table.shape[1] // 4, 1) :].mean(axis=1)
         mean = table.mean(axis=0)
         top = int(np.argmax(mean))
-        half = np.flatnonzero(mean >= 0.5 * mean[top]) if mean[top] > 0.0 else []
+        half: list[int] = np.flatnonzero(mean >= 0.5 * mean[top]).tolist() if mean[top] > 0.0 else []
         found[label] = {
             "x": [k * every for k in range(table.shape[1])],
             "log_ratio": band(table),
             "peak_ratio": mean_interval(np.exp(peaks)),
             "end_ratio": mean_interval(np.exp(ends)),
             "overshoot": float(np.exp(mean[top] - ends.mean())),
-            "minutes_to_half": float(half[0]) * every if len(half) else None,
+            "minutes_to_half": half[0] * every if half else None,
             "volatility_ratio": mean_interval(ratios),
         }
     return found

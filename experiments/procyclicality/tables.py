@@ -40,7 +40,8 @@ def _title(result: Mapping[str, Any]) -> str:
     if result["mode"] == "historical":
         window = result["window"]
         return f"{result['source']}: {window['returns']} returns, {window['first']} to {window['last']}"
-    return f"{result['scenario']}, {len(result['seeds'])} paired seeds"
+    seeds = len(result["seeds"])
+    return f"{result['scenario']}, {'1 seed' if seeds == 1 else f'{seeds} paired seeds'}"
 
 
 def _sentences(result: Mapping[str, Any]) -> Iterator[str]:
@@ -62,7 +63,7 @@ def _sentences(result: Mapping[str, Any]) -> Iterator[str]:
 def _margins(result: Mapping[str, Any]) -> Table:
     """Measures down, regimes across."""
     money = Money.of(result)
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for name, by in result["measures"].items():
         scale = scale_of(measure_of(name).kind, [e.get("mean") for e in by.values()], money)
         unit = f", {scale.unit}" if scale.unit else ""

@@ -63,12 +63,15 @@ def test_memory_decides_how_far_margin_lags(result: dict[str, Any]) -> None:
 
 def test_at_equal_cost_every_mean_is_that_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(historical, "RESAMPLES", 50)
-    found = measure(asked("ewma:0.97,hs:250", equal_cost=True))
+    found = measure(asked("ewma:0.97,hs:250,ewma:0.97+cap=1", equal_cost=True))
     means = [one["mean_margin"] for one in found["models"].values()]
     assert means[0] == pytest.approx(means[1], rel=1e-12)
     assert found["models"]["hs:250"]["scale"] == pytest.approx(means[0] / 0.0282, rel=0.01)
     assert found["models"]["hs:250"]["peak_to_trough"] == pytest.approx(6.81, abs=0.01)
     assert found["frontier"]["resamples"] == 50
+    costs = {by["mean_margin"] for by in found["frontier"]["values"].values()}
+    assert len(costs) == 1  # not apart by a rounding error, on which a place on the frontier would hang
+    assert found["frontier"]["support"]["ewma:0.97"] == found["frontier"]["support"]["ewma:0.97+cap=1"]
 
 
 def test_days_are_read_or_refused() -> None:
