@@ -103,7 +103,7 @@ def cross_correlation(x: ArrayLike, y: ArrayLike, lags: Sequence[int]) -> Floats
     Examples:
         >>> y = [0.0, 1.0, 0.0, 2.0, 1.0, 3.0, 0.0, 1.0]
         >>> cross_correlation([0.0, *y[:-1]], y, [0, 1]).round(2).tolist()
-        [-0.38, 1.0]
+        [-0.24, 1.0]
     """
     a, b = np.asarray(x, float), np.asarray(y, float)
     found = np.full(len(lags), np.nan)
@@ -192,7 +192,7 @@ def call_share(amount: ArrayLike, liquid: ArrayLike, samples: int, held: ArrayLi
     Examples:
         >>> call_share([0, 0, 5, 9], [100, 50, 40, 20], 2)
         0.18
-        >>> call_share([0.02, 0.05], [60, 60], 1, held=[1000, 0])
+        >>> call_share([0.25, 0.5], [50, 50], 1, held=[100, 0])
         0.5
     """
     series, assets = np.asarray(amount, float), np.asarray(liquid, float)

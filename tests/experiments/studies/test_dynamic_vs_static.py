@@ -104,7 +104,7 @@ def test_the_cascade_as_a_user_runs_it(capsys, tmp_path, monkeypatch):
     for reading in result["readings"].values():
         assert all(value == 0.0 for value in reading["placebo"].values())
     assert (folder / "tables" / "dynamic-vs-static-cascade-at-the-fork-rules.tex").is_file()
-    assert (folder / "figures" / "column" / "dynamic-vs-static-cascade.pdf").is_file()
+    assert (folder / "figures" / "dynamic-vs-static-cascade.svg").is_file()
     first = json.loads((folder / "runs" / "seed-100.json").read_text())["runs"]
     assert {run["arm"] for run in first} == {"", "placebo", AT_FORK, THROUGH}
     assert main(arguments) == 1
