@@ -87,7 +87,7 @@ def _refuse(asked: Asked, fields: tuple[str, ...], where: str) -> None:
 
 
 def _of_scenario(asked: Asked) -> tuple[dict[str, Any], OutputFolder | None]:
-    from experiments.procyclicality.study import Procyclicality, measure
+    from experiments.procyclicality.study import Procyclicality, at_equal_cost, measure
     from experiments.studies.compare import DEFAULT_REGIMES
 
     _refuse(asked, ("start", "end", "column", "confidence"), "prices")
@@ -109,7 +109,8 @@ def _of_scenario(asked: Asked) -> tuple[dict[str, Any], OutputFolder | None]:
     )
     study.validate()
     if asked.equal_cost:
-        study = _at_equal_cost(study, asked)
+        with progress("equal mean margin on pilot seeds") as on_done:
+            study = at_equal_cost(study, asked.jobs, on_done)
     folder = OutputFolder(asked.out, study.job()) if asked.out is not None else None
     with progress(f"procyclicality {loaded.name}") as on_done:
         result = measure(study, workers=asked.jobs, folder=folder, on_done=on_done)
@@ -118,11 +119,6 @@ def _of_scenario(asked: Asked) -> tuple[dict[str, Any], OutputFolder | None]:
 
 def _labels(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
-
-
-def _at_equal_cost(study: Any, asked: Asked) -> Any:
-    allowed = "on prices only: regimes of a scenario enter the frozen twins at equal mean margin by themselves"
-    raise ConfigError.of("--equal-cost", asked.source, allowed)
 
 
 def _of_prices(asked: Asked) -> tuple[dict[str, Any], OutputFolder | None]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from experiments import build, jobs, regimes, run
+from experiments import build, equal_cost, jobs, regimes, run
 from experiments.engines import engine
 from experiments.procyclicality.tasks import FORK, PLACEBO, STEP, WHOLE, Task, perform
 from experiments.procyclicality.unit import UNIT_LOTS, unit_lots
@@ -44,6 +44,8 @@ class Procyclicality:
         unit: lots of the portfolio that never changes.
         plugins: users' files to load.
         check: verify every invariant at every step.
+        equal_cost: what :func:`experiments.equal_cost.solve` gave: whole runs and volatility steps are those of regimes
+            with these factors. Frozen twins enter the event at equal margin by themselves and do without.
     """
 
     scenario: Scenario
@@ -59,6 +61,12 @@ class Procyclicality:
     unit: int = UNIT_LOTS
     plugins: tuple[str, ...] = ()
     check: bool = False
+    equal_cost: Mapping[str, Any] | None = None
+
+    @property
+    def scaled(self) -> Scenario:
+        """The scenario of whole runs and volatility steps."""
+        return self.scenario if self.equal_cost is None else equal_cost.apply(self.scenario, self.equal_cost)
 
     @property
     def baseline(self) -> str:
@@ -152,10 +160,11 @@ class Procyclicality:
         """The pieces of the job: per seed a run and a step twin of every regime, and the frozen twins."""
         step_at, step_steps = self.step_window()
         common: dict[str, Any] = {
-            "scenario": self.scenario, "sample": self.steps("sample"), "horizons": self.horizon_samples(),
+            "scenario": self.scaled, "sample": self.steps("sample"), "horizons": self.horizon_samples(),
             "period": self.samples("period"), "window": self.samples("window"), "unit": self.unit,
             "factor": self.factor, "plugins": self.plugins, "check": self.check, "baseline": self.baseline,
         }  # fmt: skip
+        forked = {"scenario": self.scenario}
         found = []
         for seed in self.seeds:
             for label, arm in [*((label, "") for label in self.regimes), (self.baseline, PLACEBO)]:
@@ -167,7 +176,9 @@ class Procyclicality:
                     found.append(jobs.Unit(jobs.safe_key(STEP, label, "seed", seed), task))
             if self.fork_at is not None:
                 for number, (labels, history) in enumerate(self.histories()):
-                    task = Task(FORK, seed=seed, regimes=labels, event=self.fork_at, **common | {"baseline": history})
+                    task = Task(
+                        FORK, seed=seed, regimes=labels, event=self.fork_at, **common | forked | {"baseline": history}
+                    )
                     found.append(jobs.Unit(jobs.safe_key(FORK, number, "seed", seed), task))
         return found
 
@@ -196,10 +207,28 @@ class Procyclicality:
                 "event": self.fork_at, "horizons": [name for name, _ in self.horizon_samples()],
                 **{name: self.duration(name) for name in ("sample", "period", "window", "step_for")},
                 "factor": self.factor, "unit": self.unit, "check": self.check,
+                **({} if self.equal_cost is None else {"equal_cost": self.equal_cost["settings"]}),
             },
             "plugins": run.load_plugins(self.plugins),
             "code": code_hash(),
         }  # fmt: skip
+
+
+def at_equal_cost(
+    study: Procyclicality, workers: int = 1, on_done: Callable[[int, int], None] | None = None
+) -> Procyclicality:
+    """The study with every regime at the baseline's mean initial margin rate, by factors found on pilot seeds.
+
+    Raises:
+        ConfigError: a regime that no factor brings there.
+    """
+    study.validate()
+    settings = equal_cost.parse("mean_margin", study.seeds)
+    solution = equal_cost.solve(
+        study.scenario, study.regimes, study.baseline, settings, workers=workers, plugins=study.plugins,
+        on_done=on_done,
+    )  # fmt: skip
+    return replace(study, equal_cost=solution)
 
 
 def measure(

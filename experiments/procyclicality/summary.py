@@ -78,6 +78,7 @@ def summary(study: Procyclicality, runs: Sequence[Mapping[str, Any]]) -> dict[st
             },
             "endogenous": _endogenous(study, [r for r in runs if r["kind"] == FORK]),
             "frontier": over_seeds(columns, OBJECTIVES, decimals=DECIMALS),
+            "equal_cost": None if study.equal_cost is None else study.equal_cost["regimes"],
             "money": money_of(study.scenario),
             "runs": [{k: r[k] for k in ("kind", "regime", "seed", "arm", "measures", "results_hash") if k in r}
                      for r in runs],

@@ -47,6 +47,9 @@ def _title(result: Mapping[str, Any]) -> str:
 def _sentences(result: Mapping[str, Any]) -> Iterator[str]:
     if result["mode"] == "historical":
         return
+    if result["equal_cost"] is not None:
+        factors = ", ".join(f"{label} {entry['factor']:.4g}" for label, entry in result["equal_cost"].items())
+        yield f"Whole runs at equal mean initial rate, by factors from pilot seeds: {factors}."
     same = result["placebo_identical"]
     yield f"Placebo (a baseline run again): {'the same to the byte' if same else 'DIFFERS'}."
     for label, entry in result["endogenous"].items():

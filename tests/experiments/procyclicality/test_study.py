@@ -10,9 +10,11 @@ import pytest
 
 from experiments import build, engines, jobs, run, scenario
 from experiments.drawing import canvas
-from experiments.procyclicality.study import Procyclicality, measure
-from experiments.procyclicality.tasks import perform
+from experiments.procyclicality.study import Procyclicality, at_equal_cost, measure
+from experiments.procyclicality.tables import lines
+from experiments.procyclicality.tasks import FORK, perform
 from experiments.procyclicality.unit import Samples, leveraged, unit_lots, unit_margin
+from experiments.regimes import stated_scale
 from sim.errors import ConfigError
 
 SHORT = {"sample": "1min", "period": "5min", "window": "10min", "step_for": "60min", "horizons": ("5min", "60min")}
@@ -114,6 +116,20 @@ def test_a_users_rule_has_a_history_of_its_own(small: Path, tmp_path: Path) -> N
     assert own["placebo_identical"]
     assert not own["identical"]
     assert own["feedback"] is None
+
+
+def test_at_equal_cost_whole_runs_carry_a_factor_and_twins_do_not(small: Path) -> None:
+    found = at_equal_cost(study(small, seeds=2))
+    assert found.equal_cost is not None
+    factor = found.equal_cost["factors"]["fast"]
+    assert abs(found.equal_cost["regimes"]["fast"]["residual"]["mean"]) <= found.equal_cost["settings"]["tolerance"]
+    tasks = [unit.task for unit in found.units()]
+    assert {stated_scale(task.scenario, "fast") for task in tasks if task.kind != FORK} == {factor}
+    assert {stated_scale(task.scenario, "fast") for task in tasks if task.kind == FORK} == {None}
+    result = measure(found)
+    rates = {label: by["mean"] for label, by in result["measures"]["mean_initial_rate"].items()}
+    assert rates["fast"] == pytest.approx(rates["static"], rel=0.5)  # pilot seeds are others
+    assert any("equal mean initial rate" in line for line in lines(result))
 
 
 def test_what_does_not_fit_is_refused_before_anything_runs(small: Path) -> None:
