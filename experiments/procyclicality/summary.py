@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 OBJECTIVES = ("mean_margin", "exceedance_rate", "peak_to_trough", "bad_debt")
 """Cost, coverage, procyclicality and default loss; smaller is better."""
-DECIMALS = {"peak_to_trough": 2}
+DECIMALS = {"mean_margin": 5, "peak_to_trough": 2}
 """Objectives that differ by less are alike: requirements are rounded to minor units."""
 OUTCOMES = ("drawdown", "volatility", "liquidated_share", "margin_calls", "bad_debt", "mean_initial_rate")
 ENDOGENOUS = (
