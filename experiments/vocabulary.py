@@ -52,6 +52,13 @@ class Measure:
     more: str = "higher"
     less: str = "lower"
 
+    @property
+    def worse(self) -> str:
+        """Which tail is the bad one: ``upper``, or ``lower`` for what one would rather have more of."""
+        return "lower" if self.name in _WORSE_WHEN_SMALL else "upper"
+
+
+_WORSE_WHEN_SMALL = ("coverage", "fund_change", "depth_bid_event", "tracking_correlation")
 
 _CATALOGUE = (
     Measure(

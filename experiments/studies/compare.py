@@ -26,6 +26,8 @@ from experiments.regimes import resolve, stated
 from experiments.scenario import Scenario
 from experiments.statistics import incidence_differences, incidence_summary, paired_summary
 from experiments.store import OutputFolder, code_hash, plain
+from experiments.tabulated.tails import tails_of
+from experiments.vocabulary import HEADLINE
 from sim.errors import ConfigError
 from sim.problems import one_of
 
@@ -203,8 +205,9 @@ def summary(comparison: Comparison, runs: Sequence[Mapping[str, Any]]) -> dict[s
     scenario, baseline = comparison.scenario, comparison.baseline
     arms = {label: _of(runs, label) for label in comparison.regimes}
     placebo = _of(runs, baseline, run.PLACEBO)
+    values = {label: _columns([r["measures"] for r in found]) for label, found in arms.items()}
     statistics = paired_summary(
-        {label: _columns([r["measures"] for r in found]) for label, found in arms.items()},
+        values,
         baseline,
         _columns([r["measures"] for r in placebo]) if placebo else None,
     )
@@ -227,6 +230,7 @@ def summary(comparison: Comparison, runs: Sequence[Mapping[str, Any]]) -> dict[s
             "baseline": baseline,
             "parameters": {label: stated(scenario, label) for label in comparison.regimes},
             **statistics,
+            "tails": tails_of(values, baseline, HEADLINE),
             "incidence": incidence_summary(populations),
             "incidence_differences": incidence_differences(populations, baseline) if len(arms) > 1 else {},
             **({} if comparison.equal_cost is None else {"equal_cost": _equal_cost(comparison.equal_cost, statistics)}),

@@ -7,11 +7,12 @@ from typing import Any
 
 from experiments.sweep.effects import contrast
 from experiments.tables import Cell, Column, Estimate, Table
+from experiments.tabulated import tails
 from experiments.vocabulary import FAMILIES, Money, Scale, describe, scale_of
 from experiments.wording import SMALL_SAMPLE, listing, verdict_of
 
 MARKS = {"different": "*", "suggestive": "?", "identical": "=="}
-_MARKED = "* differs after Holm's correction, ? unclear (docs/statistics.md), == identical on every seed"
+_MARKED = "* differs after Holm's correction, ? unclear, == identical on every seed"
 
 
 def outcome_scales(result: Mapping[str, Any]) -> dict[str, Scale]:
@@ -36,6 +37,8 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
         found.append(_differences(result))
     if result["effects"]:
         found.append(_effects(result))
+    if any(point.get("tails") for point in result["points"]):
+        found.append(_tails(result))
     return [*found, *_incidence(result)]
 
 
@@ -93,6 +96,16 @@ def _differences(result: Mapping[str, Any]) -> Table:
 def _estimate(entry: Mapping[str, Any], scale: Scale) -> Estimate:
     mark = MARKS.get(verdict_of(entry), "") if entry.get("n") else ""
     return Estimate.of(entry, scale, signed=True, mark=mark)
+
+
+def _tails(result: Mapping[str, Any]) -> Table:
+    scales, baseline = outcome_scales(result), result["baseline"]
+    body = [
+        row
+        for point in result["points"]
+        for row in tails.rows(point.get("tails") or {}, baseline, scales, _place(result, point))
+    ]
+    return tails.table(body, baseline, _places(result))
 
 
 def _effects(result: Mapping[str, Any]) -> Table:

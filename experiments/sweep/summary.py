@@ -20,6 +20,7 @@ from experiments.store import combined_hash, plain
 from experiments.sweep.effects import effects
 from experiments.sweep.study import Study
 from experiments.sweep.units import FORKED, Point
+from experiments.tabulated.tails import tails_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,6 +114,7 @@ def point_summary(
             "seeds": len(seeds),
             "parameters": {label: stated(point.scenario, label) for label in study.regimes},
             **found,
+            "tails": tails_of(values, study.baseline, outcomes),
             "placebo_identical": _identical(study, main, placebo),
             "incidence": incidence_summary(by_population, resamples=FEWER_RESAMPLES),
             "incidence_differences": _profit_differences(study, by_population),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from experiments.tables import Cell, Column, Estimate, Table, Written
+from experiments.tabulated import tails
 from experiments.vocabulary import Kind, Money, describe, number, order, places_of, scale_of
 from experiments.wording import VERDICTS, compared, difference_scale, measure_scales, p_text, verdict_of
 
@@ -30,6 +31,12 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
     made = [outcomes(result, caption=_caption(result))]
     if compared(result):
         made.append(differences(result))
+    if result.get("tails"):
+        made.append(
+            tails.table(
+                list(tails.rows(result["tails"], result["baseline"], measure_scales(result))), result["baseline"]
+            )
+        )
     return made + incidence(result)
 
 
