@@ -46,6 +46,12 @@ if TYPE_CHECKING:
 _WAKE_PURPOSE = 255  # of a population's stream: phases of its traders
 
 
+# Mesa 3.3 keeps bound methods of its model, Mesa 3.5 an event generator, events and a scenario too; the view is ours
+_REFER_BACK = (
+    "step", "_user_step", "_default_schedule", "_event_generators", "_event_list", "_scenario", "data_registry", "view",
+)  # fmt: skip
+
+
 class Market(mesa.Model):
     """An exchange with its traders, its ledger and its margin rule, advanced step by step.
 
@@ -601,5 +607,5 @@ class Market(mesa.Model):
         if hasattr(ids, "pop"):
             ids.pop(self, None)
         self.remove_all_agents()
-        for name in ("step", "_user_step", "view"):  # Mesa keeps bound methods, the view keeps its market
+        for name in _REFER_BACK:
             self.__dict__.pop(name, None)
