@@ -55,9 +55,9 @@ def test_a_worker_that_dies_takes_only_its_own_run_with_it(expected: MemoryStore
 def test_failures_of_a_map_are_raised() -> None:
     pool = engines.KeptPool(1)
     found = dict(pool.outcomes(unsendable, [0, 1]))
-    assert found[0].failure is not None and "pickle" in found[0].failure.message
+    assert found[0].failure is not None and "local object" in found[0].failure.message
     assert found[1].value == 1
-    with pytest.raises(RunFailed, match="pickle"):
+    with pytest.raises(RunFailed, match="local object"):
         list(pool.map(unsendable, [0]))
 
 
