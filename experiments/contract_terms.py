@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from experiments.sections import ContractSection, MarketSection
 
 _FUNDING_PERIOD_SECONDS = 8 * 3600
-_OPTION_KEYS = ("strike", "option_type", "volatility")
+_OPTION_KEYS = ("strike", "option_type", "volatility", "chain")
+_IN_SECONDS = {"funding_interval_seconds", "settle_interval", "expiry_days", "listing_days", "settlement_seconds"}
 _SPOT_KEYS = ("base_currency", "base_lot")
 # Kinds whose tick value follows from lot_size and tick_size, so that rules in units and the ledger agree
 _IN_UNITS = (*INVERSE_KINDS, *OPTION_KINDS)
@@ -37,7 +38,7 @@ _IN_UNITS = (*INVERSE_KINDS, *OPTION_KINDS)
 
 def contract_of(section: ContractSection, market: MarketSection) -> Contract:
     """A contract in the exchange's terms, durations in steps."""
-    fields = section.model_dump(exclude={"funding_interval_seconds", "settle_interval", "expiry_days"})
+    fields = section.model_dump(exclude=_IN_SECONDS)
     fields = {key: value for key, value in fields.items() if value is not None}
     interval, settle = section.funding_interval_seconds, section.settle_interval
     days = section.expiry_days
@@ -46,6 +47,8 @@ def contract_of(section: ContractSection, market: MarketSection) -> Contract:
         funding_interval_steps=round(interval / market.dt_seconds),
         funding_periods=max(1, round(_FUNDING_PERIOD_SECONDS / interval)) if interval else 1,
         settle_interval_steps=market.steps_per_day if settle == "day" else settle,
+        listing_step=round(section.listing_days * market.steps_per_day),
+        settle_steps=max(1, round(section.settlement_seconds / market.dt_seconds)),
         expiry_step=max(1, round(days * market.steps_per_day)) if days is not None else 0,
     )
 
@@ -102,6 +105,12 @@ def _missing(section: ContractSection) -> list[Problem]:
         only(_OPTION_KEYS, "only with an option")
     if kind not in DATED_KINDS:
         only(("expiry_days",), "only with a future or an option: nothing else expires")
+        for name in ("settlement_seconds", "priced_on"):
+            if name in section.model_fields_set:
+                only((name,), "only with a future or an option: nothing else expires")
+    elif section.expiry_days is not None and section.listing_days >= section.expiry_days:
+        allowed = f"before it expires, on day {section.expiry_days:g}"
+        found.append(Problem("", f"{key}.listing_days", section.listing_days, allowed))
     if kind == SPOT:
         wanted("base_currency", "the currency that a buyer gets")
         wanted("base_lot", "minor units of base_currency per lot, at least 1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from experiments import inheritance, overrides
 from experiments.sections import (
+    ChainSection,
     ClearingSection,
     ContractSection,
     MarginSection,
@@ -34,8 +35,10 @@ TABLES: dict[str, type[BaseModel]] = {
     "record": RecordSection,
     "measure": MeasureSection,
 }
-LISTS = ("contracts", "populations", "events")
-SECTIONS = ("market", "contracts", "world", "margin", "clearing", "populations", "events", "record", "measure")
+LISTS = ("contracts", "chains", "populations", "events")
+SECTIONS = (
+    "market", "contracts", "chains", "world", "margin", "clearing", "populations", "events", "record", "measure",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class Scenario:
         file: how messages call it.
         folder: where paths in it start.
         market: time and matching.
-        contracts: what is traded.
+        contracts: what is traded, the options of the chains included.
+        chains: option chains.
         world: the exogenous world, as :mod:`sim.world` states it.
         margin: regimes and their parameters.
         clearing: marks, calls, liquidation, waterfall.
@@ -65,6 +69,7 @@ class Scenario:
     folder: Path
     market: MarketSection
     contracts: tuple[ContractSection, ...]
+    chains: tuple[ChainSection, ...]
     world: Any
     margin: MarginSection
     clearing: ClearingSection
@@ -81,6 +86,7 @@ class Scenario:
         return {
             "market": self.market.model_dump() | {"steps": self.steps},
             "contracts": [contract.model_dump(exclude_none=True) for contract in self.contracts],
+            **({"chains": [chain.model_dump(exclude_none=True) for chain in self.chains]} if self.chains else {}),
             "world": self.world.model_dump(),
             "margin": self.margin.model_dump(),
             "clearing": self.clearing.model_dump(),
@@ -165,7 +171,7 @@ def parse(
     Raises:
         ConfigError: with every problem.
     """
-    from experiments import regimes, time_units
+    from experiments import chains, regimes, time_units
 
     raw = inheritance.whole(raw, folder, file, _locate_base, _read)
     reader = _Reader(raw, file, folder)
@@ -175,7 +181,9 @@ def parse(
     found: list[Problem] = []
     time_units.restate(raw, found)
     reader.add(found)
-    scenario = reader.scenario(name)
+    listed, found = chains.expand(raw)
+    reader.add(found)
+    scenario = reader.scenario(name, listed)
     if scenario is None:
         raise ConfigError(reader.problems)
     return scenario
@@ -228,7 +236,7 @@ class _Reader:
         self.overridden: set[str] = set()
         self.problems: list[Problem] = []
 
-    def scenario(self, name: str) -> Scenario | None:
+    def scenario(self, name: str, chains: Sequence[ChainSection]) -> Scenario | None:
         """The scenario, or None when there are problems."""
         from experiments import checks
 
@@ -254,8 +262,8 @@ class _Reader:
         if self.problems:
             return None
         return Scenario(
-            name=name, file=self.file, folder=self.folder, contracts=tuple(contracts), world=world,
-            populations=tuple(populations), events=tuple(events), steps=steps,
+            name=name, file=self.file, folder=self.folder, contracts=tuple(contracts), chains=tuple(chains),
+            world=world, populations=tuple(populations), events=tuple(events), steps=steps,
             dates=tuple(dates) if dates is not None else None, event_steps=event_steps, **tables,
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ import margin
 from experiments import inheritance
 from experiments.events import EventSpec
 from experiments.scenario import SECTIONS, TABLES
-from experiments.sections import ContractSection
+from experiments.sections import ChainSection, ContractSection
 from sim.world import WorldConfig
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -25,6 +25,7 @@ def scenario_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     properties: dict[str, Any] = {name: _collected(model, definitions) for name, model in TABLES.items()}
     properties["contracts"] = _list_of(_collected(ContractSection, definitions))
+    properties["chains"] = _list_of(_collected(ChainSection, definitions))
     properties["world"] = _collected(WorldConfig, definitions)
     properties["events"] = _list_of(_collected(EventSpec, definitions))
     properties["populations"] = _list_of({"oneOf": [_population(kind, definitions) for kind in agents.kinds()]})

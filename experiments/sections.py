@@ -102,6 +102,15 @@ class ContractSection(Section):
     option_type: Literal["call", "put"] | None = Field(None, description="options")
     expiry_days: Positive | None = Field(None, description="options and futures: trading days from step 0 to expiry")
     volatility: Positive | None = Field(None, description="options: implied, per square root of a year, for the mark")
+    chain: Name | None = Field(None, description="options: the chain ([[chains]]) that lists it")
+    listing_days: Annotated[Number, Field(ge=0)] = Field(0.0, description="trading days from step 0 to its listing")
+    settlement_seconds: Annotated[Number, Field(ge=0)] = Field(
+        0.0, description="options and futures: window up to expiry over which the final price is averaged; 0: one step"
+    )
+    priced_on: Literal["index", "mark"] = Field(
+        "index", description="price of the underlying at which options are valued and options and futures settle"
+    )
+    band_ticks: Steps = Field(0, description="least half-width of the price band, ticks")
     max_lots: Count = Field(1_000_000, description="largest order and position, lots")
     max_price: Annotated[StrictInt, Field(ge=2, le=2**31 - 1)] = Field(1 << 16, description="largest price, ticks")
     price_band: Annotated[Number, Field(gt=0, lt=1)] = Field(0.10, description="orders beyond mark x (1 +- band) go")
@@ -127,6 +136,42 @@ class ContractSection(Section):
             nearest = below if value - below <= below + 1 - value else below + 1
             raise ValueError(f"a whole number of minor units per tick and lot; the nearest is {nearest}")
         return value
+
+
+class ChainSection(Section):
+    """``[[chains]]``: calls and puts of one underlying, listed for several strikes and expiries."""
+
+    name: Name
+    kind: Literal["linear_option", "inverse_option"] = "linear_option"
+    underlying: Name = Field(description="contract that prices the underlying")
+    expiry_days: Annotated[list[Positive], Field(min_length=1)] = Field(description="trading days from step 0")
+    listing_days: list[Annotated[Number, Field(ge=0)]] = Field(
+        default_factory=list, description="when each expiry is listed, trading days from step 0; none: at once"
+    )
+    strikes: Annotated[StrictInt, Field(ge=1, le=201)] = Field(
+        21, description="strikes per expiry, around the underlying's initial price"
+    )
+    spacing: Annotated[Number, Field(gt=0, lt=1)] = Field(0.02, description="between strikes, share of that price")
+    strike_list: list[Positive] = Field(default_factory=list, description="strikes, price units, in place of those")
+    volatility: Positive = Field(0.6, description="per square root of a year, at step 0")
+    tick_size: Positive = Field(1.0, description="of the premium, price units (inverse: coins)")
+    tick_value: Count = Field(100, description="minor units per tick and lot")
+    lot_size: Positive = Field(1.0, description="units of the underlying per lot")
+    currency: Name | None = Field(None, description="settlement currency; default: the underlying contract's")
+    settlement_seconds: Annotated[Number, Field(ge=0)] = Field(
+        1800.0, description="window up to expiry over which the final price is averaged; 0: one step"
+    )
+    priced_on: Literal["index", "mark"] = Field(
+        "index", description="price of the underlying at which options are valued and settle"
+    )
+    price_band: Annotated[Number, Field(gt=0, lt=1)] = Field(0.5, description="orders beyond mark x (1 +- band) go")
+    band_ticks: Steps = Field(50, description="least half-width of the price band, ticks")
+    max_lots: Count = Field(1_000_000, description="largest order and position, lots")
+    max_price: Annotated[StrictInt, Field(ge=2, le=2**31 - 1)] = Field(1 << 16, description="largest price, ticks")
+    fee_taker: Rate = 0.0
+    fee_maker: Rate = 0.0
+    fee_liquidation: Rate = 0.005
+    surface: dict[str, Any] = Field(default_factory=dict, description="how its implied volatilities move")
 
 
 class MarginSection(Section):

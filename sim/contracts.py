@@ -18,6 +18,8 @@ from sim.kernels.state import (
     LINEAR_FUTURE,
     LINEAR_OPTION,
     LINEAR_PERPETUAL,
+    PRICED_ON_INDEX,
+    PRICED_ON_MARK,
     PUT,
     RATE_ONE,
     SPOT,
@@ -38,6 +40,7 @@ OPTION_KINDS = (LINEAR_OPTION, INVERSE_OPTION)
 OPTION_TYPES = {"call": CALL, "put": PUT}
 PERPETUAL_KINDS = (LINEAR_PERPETUAL, INVERSE_PERPETUAL)
 DATED_KINDS = (LINEAR_FUTURE, INVERSE_FUTURE, LINEAR_OPTION, INVERSE_OPTION)
+PRICED_ON = {"index": PRICED_ON_INDEX, "mark": PRICED_ON_MARK}
 OVERFLOW_BOUND = 1 << 62
 DAYS_PER_YEAR = 365
 
@@ -88,6 +91,12 @@ class Contract:
         option_type: options: ``"call"`` or ``"put"``.
         expiry_step: options and dated futures: step at whose end the contract settles for good, 0 for none.
         volatility: options: implied volatility per square root of a year at step 0.
+        chain: options: the chain that they belong to, whose surface moves their volatility.
+        listing_step: step after which the contract trades.
+        settle_steps: steps up to expiry over which the final settlement price is averaged.
+        priced_on: options and dated futures: ``"index"`` or ``"mark"`` of the underlying, on which options are valued
+            and both settle.
+        band_ticks: least half-width of the price band, ticks; a band in per cent alone shuts cheap options.
     """
 
     name: str
@@ -116,6 +125,11 @@ class Contract:
     option_type: str = ""
     expiry_step: int = 0
     volatility: float = 0.0
+    chain: str = ""
+    listing_step: int = 0
+    settle_steps: int = 1
+    priced_on: str = "index"
+    band_ticks: int = 0
 
     @property
     def is_inverse(self) -> bool:
@@ -148,6 +162,11 @@ def currencies_of(contracts: Sequence[Contract]) -> tuple[str, ...]:
     """
     base = [contract.base_currency for contract in contracts if contract.base_currency]
     return tuple(dict.fromkeys([contract.currency for contract in contracts] + base))
+
+
+def chains_of(contracts: Sequence[Contract]) -> tuple[str, ...]:
+    """Names of the option chains, in the order of their first contracts."""
+    return tuple(dict.fromkeys(contract.chain for contract in contracts if contract.chain))
 
 
 def references(contracts: Sequence[Contract]) -> list[int]:
@@ -315,6 +334,7 @@ def contract_records(
     """Contracts as the record array of the state."""
     table = np.zeros(len(contracts), CONTRACT)
     currencies = {name: i for i, name in enumerate(currencies_of(contracts))}
+    chains = chains_of(contracts)
     for row, contract, reference in zip(table, contracts, references(contracts), strict=True):
         row["kind"] = KINDS[contract.kind]
         row["currency"] = currencies[contract.currency]
@@ -337,6 +357,11 @@ def contract_records(
         row["expiry"] = contract.expiry_step
         row["years_per_step"] = 1.0 / (DAYS_PER_YEAR * steps_per_day)
         row["interest_rate"] = interest_rate
+        row["priced_on"] = PRICED_ON[contract.priced_on]
+        row["chain"] = chains.index(contract.chain) if contract.chain else -1
+        row["listing"] = contract.listing_step
+        row["settle_window"] = max(contract.settle_steps, 1)
+        row["band_least"] = contract.band_ticks * SUBTICKS
         if contract.is_option:
             _option_terms(row, contract, contracts[reference])
     return table

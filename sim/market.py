@@ -22,6 +22,7 @@ from sim.config import (
 from sim.contracts import (
     Contract,
     ContractTable,
+    chains_of,
     contract_records,
     currencies_of,
     exchange_rules,
@@ -171,6 +172,7 @@ class Market(mesa.Model):
             window_cells=max(self._window_cells(model) for model in (self.margin, *self.shadows.values())),
             oracle_columns=0 if self.world.oracle_path is None else self.world.oracle_path.shape[2],
             features=any(getattr(model, "features", False) for model in (self.margin, *self.shadows.values())),
+            chains=len(chains_of(self.contracts)),
         )
         state, meta = self.state, self.state.meta
         state.contracts[:] = contract_records(self.contracts, config.steps_per_day, config.interest_rate)

@@ -24,7 +24,6 @@ from sim.kernels.state import (
     STATE_TYPE,
     SUBTICKS,
 )
-from sim.kernels.wide import mul_shift_floor
 
 # Purposes of a population's random stream (stream + purpose). Set-up draws are indexed by row; the others are
 # described where they are used.
@@ -85,7 +84,7 @@ def log_uniform(u, low, high):
 def band_limits(state, contract):
     """Lowest and highest price in ticks that the venue's price band admits now."""
     mark = state.quotes[contract].mark
-    gap = mul_shift_floor(mark, state.contracts[contract].band, np.int64(32))
+    gap = ledger.band_width(state, contract)
     low = (mark - gap + SUBTICKS - 1) // SUBTICKS
     high = (mark + gap) // SUBTICKS
     return max(low, np.int64(1)), min(high, state.contracts[contract].max_price)

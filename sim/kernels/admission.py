@@ -12,11 +12,11 @@ import numpy as np
 from sim.kernels.book import find
 from sim.kernels.breakers import band_bottom, band_top, halted
 from sim.kernels.events import record_event
-from sim.kernels.funding import expired
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import philox
-from sim.kernels.ledger import OFFSET_FEES, charge, equity, is_inverse
+from sim.kernels.ledger import OFFSET_FEES, band_width, charge, equity, is_inverse
+from sim.kernels.marks import expired
 from sim.kernels.sorting import sort_uniform
 from sim.kernels.state import (
     BUY,
@@ -53,13 +53,14 @@ from sim.kernels.state import (
     R_REDUCE_ONLY,
     R_UNCOVERED,
     R_UNKNOWN_ORDER,
+    R_UNLISTED,
     REDUCE_ONLY,
     REFUSE,
     REPLACE,
     SPOT,
     WITH_EVALUATOR,
 )
-from sim.kernels.wide import mul_rate, mul_shift_floor
+from sim.kernels.wide import mul_rate
 
 
 @kernel()
@@ -153,15 +154,15 @@ def arrival_order(state, stream):
 def band_low(state, contract):
     """Lowest price of a sell order, ticks (inside the band around the mark, and that of the breaker)."""
     mark = state.quotes[contract].mark
-    below = mul_shift_floor(mark, state.contracts[contract].band, 32)
-    return max((mark - below + 15) >> 4, band_bottom(state, contract))
+    below = band_width(state, contract)
+    return max((mark - below + 15) >> 4, band_bottom(state, contract), np.int64(1))
 
 
 @kernel()
 def band_high(state, contract):
     """Highest price of a buy order, ticks."""
     mark = state.quotes[contract].mark
-    above = mul_shift_floor(mark, state.contracts[contract].band, 32)
+    above = band_width(state, contract)
     return min((mark + above) >> 4, band_top(state, contract))
 
 
@@ -192,6 +193,8 @@ def _check_form(state, i):
         return R_MESSAGE
     if expired(state, contract):
         return R_EXPIRED
+    if state.meta[M_STEP] <= state.contracts[contract].listing:
+        return R_UNLISTED
     if state.meta[M_HALTED] != 0 and halted(state, contract):
         return R_HALTED
     if message.quantity < 1 or message.quantity > state.contracts[contract].max_lots:

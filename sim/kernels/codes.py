@@ -263,11 +263,12 @@ EVENT_NAMES = (
     R_MESSAGE,
     R_EXPIRED,
     R_UNCOVERED,  # spot: not enough cash to buy, or coins to sell
-) = range(14)
+    R_UNLISTED,  # the contract is not listed yet
+) = range(15)
 REASON_NAMES = (
     "accepted", "initial_margin", "price_band", "lot_size", "position_limit", "account_closed", "unknown_order",
     "post_only_would_cross", "reduce_only_would_increase", "fill_or_kill", "halted", "bad_message",
-    "contract_expired", "not_covered",
+    "contract_expired", "not_covered", "not_listed",
 )  # fmt: skip
 
 # Integer scalars of the market (``state.meta``)
@@ -359,7 +360,11 @@ ADDON_PARAMS, ADDON_MEMORY, ADDON_COEFFICIENTS = 40, 8, 16
 FEATURE_COLUMNS, MAP_BUCKETS = 6, 2048
 FEATURE_NAMES = ("utilisation", "liquidations", "turnover", "concentration", "open_interest_share")
 SCENARIOS_MAX = 64
+SURFACE_CELLS = 64
 SCHEDULE_COLUMNS = 7
+
+# What the price of an option's or dated future's underlying is (``contracts.priced_on``)
+PRICED_ON_INDEX, PRICED_ON_MARK = range(2)
 
 # Which requirement is asked for
 INITIAL, MAINTENANCE = 0, 1

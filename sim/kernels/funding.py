@@ -9,6 +9,7 @@ from sim.kernels.events import record_event
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import OFFSET_RESIDUE, credit, credit_in, is_inverse, is_option, note_own, value_at
+from sim.kernels.marks import expired, underlying_price
 from sim.kernels.moves import forget_funding, note_funding
 from sim.kernels.orders import cancel_all
 from sim.kernels.state import (
@@ -108,17 +109,29 @@ def settle(state, contract):
 
 
 @kernel()
+def final_price(state, contract):
+    """Final settlement price, sub-ticks: mean of the underlying's price over the settlement window, rounded to nearest.
+
+    Within the window it is the mean so far.
+    """
+    quote = state.quotes[contract]
+    if quote.final_count == 0:
+        return underlying_price(state, contract)
+    return (2 * quote.final_sum + quote.final_count) // (2 * quote.final_count)
+
+
+@kernel()
 def final_value(state, contract, lots):
     """What signed lots pay at expiry, minor units of the settlement currency, rounded down.
 
-    Futures: their value at the index. Options: the pay-off of K and S, the strike and the index of the underlying,
-    ``lots x payoff x max(0, S - K) / divisor``, of inverse ones ``lots x payoff x max(0, S - K) / (divisor x S)``
-    (puts: K - S).
+    Futures: their value at the final price. Options: the pay-off of K and S, the strike and the final price of the
+    underlying, ``lots x payoff x max(0, S - K) / divisor``, of inverse ones ``lots x payoff x max(0, S - K) / (divisor
+    x S)`` (puts: K - S).
     """
+    price = final_price(state, contract)
     if not is_option(state, contract):
-        return value_at(state, contract, lots, state.quotes[contract].index)
+        return value_at(state, contract, lots, price)
     terms = state.contracts[contract]
-    price = state.quotes[terms.reference].index
     inside = max(terms.option * (price - terms.strike), np.int64(0))
     divisor = terms.divisor * price if terms.kind == INVERSE_OPTION else terms.divisor
     return mul_div_floor(lots * terms.payoff, inside, divisor)
@@ -157,24 +170,23 @@ def expire_contract(state, contract):
         touch(state, account)
     credit_in(state, residue, currency, left)
     state.quotes[contract].open_interest = 0
-    price = state.quotes[state.contracts[contract].reference if is_option(state, contract) else contract].index >> 4
+    price = final_price(state, contract) >> 4
     state.quotes[contract].settle_price = price
     record_event(state, EV_SETTLED, contract, -1, 1, price, gross // 2, 0)
 
 
 @kernel()
 def expire_contracts(state):
-    """Settle the contracts whose last step this is."""
+    """Note the underlying's price within settlement windows, and settle the contracts whose last step this is."""
+    step = state.meta[M_STEP]
     for contract in range(state.meta[M_CONTRACTS]):
-        if state.contracts[contract].expiry == state.meta[M_STEP]:
+        last = state.contracts[contract].expiry
+        if last == 0 or step > last or step <= last - state.contracts[contract].settle_window:
+            continue
+        state.quotes[contract].final_sum += underlying_price(state, contract)
+        state.quotes[contract].final_count += 1
+        if step == last:
             expire_contract(state, contract)
-
-
-@kernel()
-def expired(state, contract):
-    """True once a contract has settled for good."""
-    last = state.contracts[contract].expiry
-    return last > 0 and state.meta[M_STEP] > last
 
 
 @kernel()

@@ -15,7 +15,7 @@ from sim.kernels.book import submit
 from sim.kernels.breakers import count_forced, halted, throttled, within_band
 from sim.kernels.events import record_event
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import is_inverse, is_option
+from sim.kernels.ledger import band_width, is_inverse, is_option
 from sim.kernels.limits import forced_price
 from sim.kernels.realmath import exp, ln
 from sim.kernels.state import (
@@ -39,7 +39,6 @@ from sim.kernels.state import (
     SELL,
     SPOT,
 )
-from sim.kernels.wide import mul_shift_floor
 
 
 @kernel()
@@ -144,7 +143,7 @@ def _maintenance_with(state, account, evaluate):
 def _hedge_limit(state, account, k, side):
     """Worst price of a hedge in ticks: the price band, or the bankruptcy price where that is the limit and closer."""
     mark = state.quotes[k].mark
-    step = mul_shift_floor(mark, state.contracts[k].band, 32)
+    step = band_width(state, k)
     if side == BUY:
         price = min((mark + step) >> 4, state.contracts[k].max_price)
     else:

@@ -210,6 +210,11 @@ CONTRACT = np.dtype(
         ("volatility", "f8"),  # options: implied volatility at which they are marked
         ("premium_scale", "f8"),  # options: sub-ticks per sub-tick of the reference; inverse: per coin
         ("interest_rate", "f8"),  # per year
+        ("priced_on", "i4"),  # PRICED_ON_*: price of the underlying at which options are valued and settle
+        ("chain", "i4"),  # row of `surface`, -1: no chain
+        ("listing", "i8"),  # step after which it trades
+        ("settle_window", "i8"),  # steps up to expiry over which the final price is averaged, at least 1
+        ("band_least", "i8"),  # least half-width of the price band, sub-ticks
     ],
     align=True,
 )
@@ -241,6 +246,8 @@ QUOTE = np.dtype(
         ("index_low", "i4"),  # no short stands in a bucket below this one
         ("low", "i8"),  # every resting order lies within low .. high (ticks, kept by the book; not always tight)
         ("high", "i8"),
+        ("final_sum", "i8"),  # prices of the underlying in the settlement window so far, sub-ticks
+        ("final_count", "i8"),
     ],
     align=True,
 )
@@ -405,6 +412,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("adl_heaps", RANKED, 3),  # [C, 2, traders]: longs, shorts that auto-deleveraging may close; one until it is needed
     ("adl_state", np.int64, 3),  # [C, 2, 5]: of which step, round, mark and ranking that is, and how many they are
     ("fund_peaks", np.int64, 2),  # [rows, 2]: steps and falling equities of the fund in the window, a ring
+    ("surface", np.float64, 2),  # [chains, SURFACE_CELLS] volatility surfaces; one row where there is none
     ("noted", np.int64, 2),  # [C, 4]: last, mid and index as the tape of moves noted them last; the newest move
 )
 

@@ -89,6 +89,13 @@ def size_at(state, contract, lots, mark):
 
 
 @kernel()
+def band_width(state, contract):
+    """Half-width of the price band around the mark, sub-ticks."""
+    terms = state.contracts[contract]
+    return max(mul_shift_floor(state.quotes[contract].mark, terms.band, 32), terms.band_least)
+
+
+@kernel()
 def in_account_currency(state, currency, amount):
     """An amount >= 0 that is owed or required, in minor units of the account currency, rounded up."""
     return amount if currency == 0 else mul_rate(amount, state.conversion[currency])

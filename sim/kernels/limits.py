@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import is_inverse, notional_of
+from sim.kernels.ledger import band_width, is_inverse, notional_of
 from sim.kernels.penalty import own_equity
 from sim.kernels.state import (
     BUY,
@@ -62,7 +62,7 @@ def forced_price(state, account, contract, k, side):
         return top if side == BUY else np.int64(1)
     if limit == LIMIT_BAND:
         mark = state.quotes[k].mark
-        step = mul_shift_floor(mark, state.contracts[k].band, 32)
+        step = band_width(state, k)
         price = (mark + step) >> 4 if side == BUY else (mark - step + 15) >> 4
         return min(max(price, np.int64(1)), top)
     gross = gross_of(state, account, contract)

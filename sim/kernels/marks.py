@@ -37,6 +37,7 @@ from sim.kernels.state import (
     MARK_MID,
     MARK_TWAP,
     MK_COLLATERAL_INDEX,
+    PRICED_ON_MARK,
     RATE_ONE,
     SPOT,
     XR_CONTRACT,
@@ -62,11 +63,31 @@ def mid_of(state, contract):
 
 
 @kernel()
+def expired(state, contract):
+    """True once a contract has settled for good."""
+    last = state.contracts[contract].expiry
+    return last > 0 and state.meta[M_STEP] > last
+
+
+@kernel()
+def underlying_price(state, contract):
+    """Price of the underlying at which an option or a dated future is valued and settles, sub-ticks.
+
+    That is the index of the contract that prices the underlying or, where options are priced on the market itself, its
+    mark.
+    """
+    reference = state.contracts[contract].reference if is_option(state, contract) else contract
+    if state.contracts[contract].priced_on == PRICED_ON_MARK:
+        return state.quotes[reference].mark
+    return state.quotes[reference].index
+
+
+@kernel()
 def option_index(state, contract):
-    """Black-76 value of an option on the index of its underlying at its volatility, sub-ticks, at least one."""
+    """Black-76 value of an option on the price of its underlying at its volatility, sub-ticks, at least one."""
     terms = state.contracts[contract]
     years = max(terms.expiry - state.meta[M_STEP], 0) * terms.years_per_step
-    spot = np.float64(state.quotes[terms.reference].index)
+    spot = np.float64(underlying_price(state, contract))
     forward = spot * exp(terms.interest_rate * years)
     value = black76(np.float64(terms.option), forward, np.float64(terms.strike), years, terms.volatility)
     if terms.kind == INVERSE_OPTION:
@@ -78,9 +99,9 @@ def option_index(state, contract):
 
 @kernel()
 def set_option_indexes(state):
-    """Put the model value of every option where the indexes stand. Mutates quotes."""
+    """Put the model value of every option that has not expired where the indexes stand. Mutates quotes."""
     for contract in range(state.meta[M_CONTRACTS]):
-        if is_option(state, contract):
+        if is_option(state, contract) and not expired(state, contract):
             state.quotes[contract].index = option_index(state, contract)
 
 
@@ -135,11 +156,24 @@ def mark_of(state, contract):
 
 @kernel()
 def set_marks(state):
-    """Re-read mid and mark of every contract, keeping the marks of the last reading. Mutates quotes, mark_before."""
+    """Re-read mid and mark of every contract, keeping the marks of the last reading. Mutates quotes, mark_before.
+
+    Options come last: those that are priced on the mark of their underlying are valued anew.
+    """
+    options = False
     for contract in range(state.meta[M_CONTRACTS]):
         state.mark_before[contract] = state.quotes[contract].mark
         state.quotes[contract].mid = mid_of(state, contract)
-        state.quotes[contract].mark = mark_of(state, contract)
+        if is_option(state, contract):
+            options = True
+        else:
+            state.quotes[contract].mark = mark_of(state, contract)
+    if options:
+        for contract in range(state.meta[M_CONTRACTS]):
+            if is_option(state, contract) and not expired(state, contract):
+                if state.contracts[contract].priced_on == PRICED_ON_MARK:
+                    state.quotes[contract].index = option_index(state, contract)
+                state.quotes[contract].mark = mark_of(state, contract)
     if state.conversion.shape[0] > 1:
         set_conversions(state)
 

@@ -55,6 +55,7 @@ from sim.kernels.layout import (
     SCENARIOS_MAX,
     SCHEDULE_COLUMNS,
     SPECIAL_ACCOUNTS,
+    SURFACE_CELLS,
     TRADER_FLOATS,
     TRADER_INTS,
     W_VAULT,
@@ -348,6 +349,7 @@ def allocate(
     window_cells: int = 0,
     features: bool = False,
     oracle_columns: int = 0,
+    chains: int = 0,
 ) -> State:
     """Make an empty market state with free lists and empty ladders.
 
@@ -374,6 +376,7 @@ def allocate(
         window_cells: floats per margin model and contract for windows of past returns.
         features: keep features of accounts, and a liquidation map.
         oracle_columns: columns of the oracle's exogenous paths, 0 where the index needs none.
+        chains: option chains, each with a volatility surface.
 
     Returns:
         The state, every array zero except links and heads (-1) and the free list.
@@ -477,6 +480,7 @@ def allocate(
         "adl_heaps": (contracts, 2, 1),
         "adl_state": (contracts, 2, 5),
         "fund_peaks": (16, 2),
+        "surface": (max(chains, 1), SURFACE_CELLS),
         "noted": (contracts, 4),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
