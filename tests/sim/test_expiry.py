@@ -128,7 +128,7 @@ def test_an_isolated_short_option_has_its_premium_in_the_pocket() -> None:
     invariants.check(e.state)
 
 
-@pytest.mark.parametrize("step", [1, 4, EXPIRY, EXPIRY + 3])
+@pytest.mark.parametrize("step", [1, 4, EXPIRY])
 def test_options_are_marked_at_their_model_value(step: int) -> None:
     e = exchange(1)
     e.state.meta[s.M_STEP] = step
@@ -142,6 +142,20 @@ def test_options_are_marked_at_their_model_value(step: int) -> None:
     put = options.inverse_price("put", price, 9_900.5, years, 0.8) / 0.0005
     assert e.state.quotes["mark"][CALL] == max(round(float(call) * 16), 1)
     assert e.state.quotes["mark"][COIN_PUT] == max(round(float(put) * 16), 1)
+
+
+def test_an_expired_option_keeps_its_last_mark() -> None:
+    e = exchange(1)
+    e.state.meta[s.M_STEP] = EXPIRY
+    marks.set_option_indexes(e.state)
+    marks.set_marks(e.state)
+    before = e.state.quotes["mark"][[CALL, COIN_PUT]].copy()
+    e.state.meta[s.M_STEP] = EXPIRY + 3
+    for c in range(4):
+        e.state.quotes["index"][c] = 10_321 * 16 + 5
+    marks.set_option_indexes(e.state)
+    marks.set_marks(e.state)
+    assert e.state.quotes["mark"][[CALL, COIN_PUT]].tolist() == before.tolist()
 
 
 def test_what_prices_an_underlying() -> None:
