@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -220,7 +220,7 @@ def _path(market: Market, task: GammaTask) -> np.ndarray:
     return np.array(found)
 
 
-def _strike_distance(market: Market, start: float) -> Mapping[str, float]:
+def _strike_distance(market: Market, start: float) -> dict[str, float]:
     """How far the first settlement price lies from the strike that was nearest at the start, a share of that strike."""
     step, table = market.tick, market.state.contracts
     settled = [
