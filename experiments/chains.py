@@ -13,6 +13,7 @@ from sim.contracts import exact
 from sim.errors import Problem
 from sim.options import black76_price, inverse_price
 from sim.problems import from_validation
+from sim.surface import surface_problems
 
 DAYS_PER_YEAR = 365
 _SAME = (
@@ -52,6 +53,7 @@ def expand(raw: dict[str, Any]) -> tuple[list[ChainSection], list[Problem]]:
         if chain.name in [other.name for other in chains]:
             found.append(Problem("", f"{key}.name", chain.name, "a name that no other entry has"))
             continue
+        found += surface_problems(chain.surface, f"{key}.surface")
         chains.append(chain)
         reference = next((one for one in listed if one.get("name") == chain.underlying), None)
         if reference is None:

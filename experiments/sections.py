@@ -17,6 +17,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from sim.clock import IN_STEPS, PER_STEP
 from sim.policy_parameters import PolicyParameters
+from sim.surface import SurfaceParameters
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=48)]
 
@@ -171,7 +172,9 @@ class ChainSection(Section):
     fee_taker: Rate = 0.0
     fee_maker: Rate = 0.0
     fee_liquidation: Rate = 0.005
-    surface: dict[str, Any] = Field(default_factory=dict, description="how its implied volatilities move")
+    surface: SurfaceParameters = Field(
+        default_factory=SurfaceParameters, description="how its implied volatilities move"
+    )
 
 
 class MarginSection(Section):
