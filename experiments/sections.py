@@ -168,7 +168,10 @@ class ChainSection(Section):
     price_band: Annotated[Number, Field(gt=0, lt=1)] = Field(0.5, description="orders beyond mark x (1 +- band) go")
     band_ticks: Steps = Field(50, description="least half-width of the price band, ticks")
     max_lots: Count = Field(1_000_000, description="largest order and position, lots")
-    max_price: Annotated[StrictInt, Field(ge=2, le=2**31 - 1)] = Field(1 << 16, description="largest price, ticks")
+    max_price: Annotated[StrictInt, Field(ge=2, le=2**31 - 1)] | None = Field(
+        None,
+        description="largest premium, ticks; default: about four times the price at step 0, or four coins",
+    )
     fee_taker: Rate = 0.0
     fee_maker: Rate = 0.0
     fee_liquidation: Rate = 0.005
