@@ -525,6 +525,12 @@ class Market(mesa.Model):
 
         return cascades_table(self.causes_table())
 
+    def chain_table(self) -> pd.DataFrame:
+        """Every listed option as it stands: prices, implied volatilities, greeks (:func:`sim.chains.chain_table`)."""
+        from sim.chains import chain_table
+
+        return chain_table(self)
+
     def surface_table(self) -> pd.DataFrame:
         """Volatility surfaces of the option chains over time (:func:`sim.surface.surface_table`)."""
         from sim.surface import surface_table

@@ -224,7 +224,8 @@ def surface_table(market: Market) -> pd.DataFrame:
     Columns: ``step``, ``time_s``, ``chain``, ``expiry_step``, ``years`` to expiry, ``atm`` (volatility at the forward),
     ``skew`` (its slope by the log of the strike there), ``put_25`` and ``call_25`` (volatility 0.6745 deviations, about
     25 % delta, below and above the forward), ``realised`` (volatility of the underlying as the surface knows it),
-    ``flow`` and ``tilt`` (pressure of order flow by level and by moneyness). For a chain whose surface does not move
+    ``flow`` and ``tilt`` (pressure of order flow by level and by moneyness), ``volume`` (lots of the expiry's options
+    traded so far) and ``open_interest`` (lots). For a chain whose surface does not move
     ``atm`` is its volatility and what it does not know is NaN.
     """
     import pandas as pd
@@ -240,6 +241,8 @@ def surface_table(market: Market) -> pd.DataFrame:
             one = state.contracts[next(i for i in members if state.contracts["expiry"][i] == expiry)]
             alive = (steps > int(one["listing"])) & (steps < expiry)
             years = (expiry - steps[alive]) * float(one["years_per_step"])
+            options = [i for i in members if state.contracts["expiry"][i] == expiry]
+            counts = state.record_contract[:rows, options][alive].sum(axis=1)
             frames.append(
                 pd.DataFrame(
                     {
@@ -248,6 +251,8 @@ def surface_table(market: Market) -> pd.DataFrame:
                         "chain": name,
                         "expiry_step": expiry,
                         "years": years,
+                        "volume": counts[:, s.REC_CONTRACT.index("volume")],
+                        "open_interest": counts[:, s.REC_CONTRACT.index("open_interest")],
                     }
                     | (
                         _moments(row, recorded[alive], years)
@@ -257,7 +262,8 @@ def surface_table(market: Market) -> pd.DataFrame:
                 )
             )
     if not frames:
-        return pd.DataFrame(columns=["step", "time_s", "chain", "expiry_step", "years", *_COLUMNS])
+        names = ["step", "time_s", "chain", "expiry_step", "years", "volume", "open_interest", *_COLUMNS]
+        return pd.DataFrame(columns=names)
     return pd.concat(frames, ignore_index=True).sort_values("step", kind="stable", ignore_index=True)
 
 
