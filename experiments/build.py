@@ -184,6 +184,7 @@ def market(
         views=views,
         shadows={label: regimes.make(scenario, label) for label in shadows},
         scales={label: regimes.scale_of(scenario, label) for label in (own, *shadows)},
+        surfaces={chain.name: chain.surface for chain in scenario.chains},
     )
 
 
