@@ -22,6 +22,8 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     "noise": ("agents.noise", "takers who split large parent orders into small market orders"),
     "fundamentalists": ("agents.fundamentalists", "trade towards a private opinion of value"),
     "hedgers": ("agents.hedgers", "hedge an exposure held outside the exchange"),
+    "producers": ("agents.producers", "sell forward what they will produce"),
+    "consumers": ("agents.producers", "buy forward what they will need"),
     "market_makers": ("agents.market_makers", "quote both sides, widen and withdraw when volatility rises"),
     "reference_makers": ("agents.reference_makers", "quote around an outside price, leaning against their inventory"),
     "trend_followers": ("agents.leveraged", "leveraged; open on a trend or against it, then hold"),
