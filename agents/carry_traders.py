@@ -7,8 +7,9 @@ the round trip, is counted per year: over the time to expiry, over which it must
 neither leg expires.
 
 *Funding arbitrageurs* are paid for holding the other side of a crowded perpetual: short it and long the underlying
-where the expected funding per year exceeds what the other leg costs to carry, long it where it falls short. Their trade
-is what ties a perpetual to its index, within the cost of the trade (He, Manela, Ross & von Wachter 2024, Fundamentals
+where the expected funding per year exceeds what the other leg costs to carry, long it where it falls short. They expect
+the premium of now to last over ``horizon_days``; what the interval has accrued counts in its next payment. Their trade
+ties a perpetual to its index, within the cost of the trade (He, Manela, Ross & von Wachter 2024, Fundamentals
 of Perpetual Futures, arXiv:2212.06888).
 
 Both hold a pair until it no longer earns. Its size is bounded by leverage, by the margin that the pair takes, and where
@@ -81,7 +82,12 @@ class BasisArbitrageurParams(CarryTraderParams):
 class FundingArbitrageurParams(CarryTraderParams):
     """Parameters of funding arbitrageurs."""
 
-    horizon_days: float = Field(7.0, gt=0, description="days over which funding must earn the cost back")
+    horizon_days: float = Field(
+        7.0, gt=0, description="days over which funding is expected and must earn the cost back"
+    )
+    entry: float = Field(0.05, ge=0, description="mean excess per year, after costs, below which nothing is opened")
+    scale: float = Field(1.0, gt=0, description="excess beyond the entry at which the largest position is held")
+    child_lots: int = Field(2, ge=1, description="largest order in the first leg, lots")
 
 
 def _held(desk: Desk, trader: Trader, contract: int) -> int:
@@ -149,10 +155,10 @@ def trade_basis(desk: Desk) -> None:
 def trade_funding(desk: Desk) -> None:
     """Every waking funding arbitrageur's decision, in words."""
     p, other = desk.p, int(desk.p.other)
-    funding = kernels.expected_funding(desk.state, desk.contract)
+    funding = kernels.expected_funding(desk.state, desk.contract, p.horizon)
     for trader in desk.waking():
         if trader.status != CLOSED:
-            carry = funding - kernels.cost_of_leg(desk.state, other, trader.rate, p.shortest)
+            carry = funding - kernels.cost_of_leg(desk.state, other, trader.rate, p.shortest, p.horizon)
             _work(desk, trader, carry, abs(carry) - p.cost / p.horizon - trader.entry)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from agents.kernels.rows import clipped, limit_near_mark, take_limit, value_of_lot
 from agents.kernels.spread_traders import pair_margin
 from sim.kernels import ledger
-from sim.kernels.funding import funding_units
+from sim.kernels.funding import premium
 from sim.kernels.jit import kernel
 from sim.kernels.marks import expired
 from sim.kernels.messages import wake_range
@@ -57,23 +57,36 @@ def log_basis(state, contract, other, log_ticks):
 
 
 @kernel()
-def expected_funding(state, contract):
-    """Funding rate per year that is to be expected of a perpetual, from what everybody sees.
+def rate_at(state, contract, level):
+    """Funding rate of an interval at a level of the premium index, by the published formula."""
+    terms = state.contracts[contract]
+    clamp = terms.funding_clamp / RATE_ONE
+    correction = clipped(terms.funding_interest / RATE_ONE - level, clamp)
+    return (level + correction) / max(terms.funding_periods, np.int64(1))
 
-    The rate that the interval so far implies counts with the share of the interval that has passed, the last one paid
-    with the rest.
+
+@kernel()
+def expected_funding(state, contract, horizon):
+    """Funding per year that is to be expected of a perpetual over ``horizon`` years, from what everybody sees.
+
+    The next payment is on the average premium of the interval so far and, for the rest of the interval, on the premium
+    of now; the later ones are on the premium of now.
     """
     terms, quote = state.contracts[contract], state.quotes[contract]
     interval = terms.funding_interval
     if interval == 0:
         return 0.0
+    present = premium(state, contract)
+    years = interval * terms.years_per_step
     passed = min(quote.premium_count / interval, 1.0)
-    units = passed * funding_units(state, contract) + (1.0 - passed) * quote.funding_rate
-    return units / RATE_ONE / (interval * terms.years_per_step)
+    average = quote.premium_sum / quote.premium_count if quote.premium_count > 0 else present
+    first = rate_at(state, contract, passed * average + (1.0 - passed) * present)
+    share = min(years / horizon, 1.0)
+    return (share * first + (1.0 - share) * rate_at(state, contract, present)) / years
 
 
 @kernel()
-def cost_of_leg(state, contract, rate, shortest):
+def cost_of_leg(state, contract, rate, shortest, horizon):
     """What a long position in a contract costs to carry, per year of its value, net of the underlying's own move.
 
     Spot: the rate at which it is financed. A dated future: the premium over the index that it loses until expiry. A
@@ -82,9 +95,9 @@ def cost_of_leg(state, contract, rate, shortest):
     if state.contracts[contract].kind == SPOT:
         return rate
     if state.contracts[contract].expiry == 0:
-        return expected_funding(state, contract)
-    premium = ln(np.float64(state.quotes[contract].mid)) - ln(np.float64(state.quotes[contract].index))
-    return premium / max(years_left(state, contract), shortest)
+        return expected_funding(state, contract, horizon)
+    gap = ln(np.float64(state.quotes[contract].mid)) - ln(np.float64(state.quotes[contract].index))
+    return gap / max(years_left(state, contract), shortest)
 
 
 @kernel()
@@ -207,13 +220,14 @@ def trade_funding(state, population):
     ratio, margin = _pair(state, contract, other)
     if ratio == 0.0:
         return
-    funding = expected_funding(state, contract)
-    hurdle = parameters[COST] / parameters[HORIZON]
+    horizon, shortest = parameters[HORIZON], parameters[SHORTEST]
+    funding = expected_funding(state, contract, horizon)
+    hurdle = parameters[COST] / horizon
     for k in range(low, high):
         account = np.int64(state.wake_rows[k])
         if state.accounts[account].status == CLOSED:
             continue
-        carry = funding - cost_of_leg(state, other, state.trader_floats[account, RATE], parameters[SHORTEST])
+        carry = funding - cost_of_leg(state, other, state.trader_floats[account, RATE], shortest, horizon)
         excess = abs(carry) - hurdle - state.trader_floats[account, ENTRY]
         side = -1 if carry > 0.0 else 1
         wish = side * clipped(max(excess, 0.0) / parameters[SCALE], 1.0)
