@@ -290,7 +290,8 @@ def market_info(market: MarketSection | None, contracts: Sequence[ContractSectio
     """What populations must know of the market, or None while it is not valid."""
     if market is None or not contracts:
         return None
-    return MarketInfo(tuple(c.name for c in contracts), market.dt_seconds, market.steps_per_day)
+    terms = tuple(contract_terms.contract_of(contract, market) for contract in contracts)
+    return MarketInfo(tuple(c.name for c in contracts), market.dt_seconds, market.steps_per_day, terms)
 
 
 def _hinted(problems: Sequence[Problem], contracts: Sequence[ContractSection]) -> list[Problem]:
