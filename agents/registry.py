@@ -28,6 +28,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     "spread_traders": ("agents.spread_traders", "trade the price ratio of two contracts against their value ratio"),
     "value_arbitrageurs": ("agents.arbitrageurs", "trade the price towards the exogenous value at once"),
     "news_traders": ("agents.news_traders", "trade on what the value has moved and the market has not"),
+    "stop_loss_traders": ("agents.stop_loss_traders", "hold positions with stops off the book"),
     "liquidators": ("agents.liquidators", "bid for positions of failing accounts and unwind them in the book"),
     "adversaries": ("agents.adversaries", "push the price into clusters of liquidation prices"),
     "vault": ("agents.vault", "take failed accounts over as the backstop and unwind them as a market maker"),

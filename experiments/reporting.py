@@ -42,6 +42,7 @@ REPORTS: dict[str, tuple[str, str]] = {
     "replicate october-2025": ("experiments.drawing.october_2025:draw", "experiments.tabulated.sheets:replication"),
     "procyclicality": ("experiments.drawing.procyclicality:draw", "experiments.procyclicality.tables:tables"),
     "sensitivity": ("experiments.sensitivity.report:write", ""),
+    "gamma": ("experiments.drawing.gamma:draw", "experiments.gamma.report:tables"),
     "power": ("experiments.power.report:write", ""),
     "queue-model": ("experiments.drawing.models:draw_queues", "experiments.tabulated.sheets:queue_model"),
     "zero-intelligence": ("experiments.drawing.models:draw_scaling", "experiments.tabulated.sheets:zero_intelligence"),
