@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +119,7 @@ class PriceMap:
         Returns:
             ``gamma``, ``liquidations``, ``stops`` and ``all``; NaN where no lot rests.
         """
-        chosen = self._within(fall)
+        chosen = self.within(fall)
         rests = float(self.depth[chosen].sum())
         found = {
             "gamma": float(-self.dealer_gamma[chosen].sum()),
@@ -129,7 +129,8 @@ class PriceMap:
         found["all"] = sum(found.values())
         return {name: value / rests if rests > 0 else float("nan") for name, value in found.items()}
 
-    def _within(self, fall: float) -> NDArray[np.bool_]:
+    def within(self, fall: float) -> NDArray[np.bool_]:
+        """Bands that a fall (negative: a rise) by a share of the mark covers, bool[rows]."""
         side = -1 if fall > 0 else 1
         return (self.side == side) & (abs(self.price - self.mark) <= abs(fall) * self.mark + 1e-9)
 
@@ -346,17 +347,21 @@ def _depth(market: Market, contract: int, side: int, ticks: NDArray[np.int64]) -
 
 
 def _stops(market: Market, contract: int, side: int, ticks: NDArray[np.int64]) -> Floats:
-    """Lots of stop orders set off in each band, from populations that have a method ``stops(market)``."""
+    """Lots of stops set off in each band: of the traders who keep a column ``stop``, a level in ticks (0: none).
+
+    A long sells all of its position at its stop or below, a short buys at its stop or above.
+    """
+    state = market.state
     found = np.zeros(len(ticks) - 1)
-    for population in market.populations:
-        ask = getattr(population, "stops", None)
-        if ask is None or getattr(population, "contract", -1) != contract:
+    band = int(abs(ticks[1] - ticks[0]))
+    populations: Sequence[Any] = market.populations
+    for population in populations:
+        if "stop" not in getattr(population, "INTS", ()) or population.contract != contract:
             continue
-        levels, lots = (np.asarray(one) for one in ask(market))
-        wanted = (lots < 0) if side < 0 else (lots > 0)
-        distance = side * (levels[wanted] - ticks[0])
-        band = int(abs(ticks[1] - ticks[0]))
-        row = np.maximum(np.ceil(distance / band).astype(np.int64) - 1, 0)
+        levels = population.column(state, "stop")
+        lots = state.positions["lots"][population.first : population.first + population.count, contract]
+        wanted = (lots * -side > 0) & (levels > 0)
+        row = np.maximum(np.ceil(side * (levels[wanted] - ticks[0]) / band).astype(np.int64) - 1, 0)
         inside = row < len(found)
         np.add.at(found, row[inside], np.abs(lots[wanted][inside]))
     return found

@@ -310,7 +310,7 @@ def measure(book: FlatBook) -> dict[str, Any]:
         "exogenous_fall": exogenous,
         "fall": fall,
         "end": book.end,
-        "exhausted": left == 0 and (strip is None or fall >= strip.below * strip.spacing),
+        "exhausted": left == 0 and book.loop_gain > 0 and (strip is None or fall >= strip.below * strip.spacing),
         "runaway": book.loop_gain >= 1,
         "predicted": predicted,
         "measured": measured,
