@@ -29,7 +29,7 @@ def figure(result: Mapping[str, Any], folder: Path) -> FigureFile:
     bands = {key: _column(result, key) for key in result["bands"][0]}
     with look():
         drawn, (book, gamma, map_, gain) = canvas([1.1, 1.1, 1.25, 1.5])
-        styles = regime_styles(_PARTS.values())
+        styles = regime_styles(("all", *_PARTS.values()))
         prices, width = bands["price"], result["band"] * result["tick_size"]
         # the rows hold outer edges; bars stand in the middle of their bands
         middle = np.where(prices < result["mark"] * result["tick_size"], prices + width / 2, prices - width / 2)
