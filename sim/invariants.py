@@ -55,6 +55,7 @@ def check(state: s.State) -> None:
     step = int(state.meta[s.M_STEP])
     _check_money(state, step)
     _check_positions(state, step)
+    _check_held(state, step)
     _check_orders(state, step)
     _check_index(state, step)
 
@@ -75,6 +76,18 @@ def _check_money(state: s.State, step: int) -> None:
         if int(own.sum()) != deposits:
             raise InvariantError(f"cash less cost sums to net deposits{where}", step=step, expected=deposits,
                                  found=int(own.sum()))  # fmt: skip
+
+
+def _check_held(state: s.State, step: int) -> None:
+    """Sums over an account skip contracts without a bit: nothing may stand there."""
+    rows = state.positions
+    filled = (rows["lots"] != 0) | (rows["open_buy"] != 0) | (rows["open_sell"] != 0) | (rows["pocket"] != 0)
+    bits = np.unpackbits(state.held.view(np.uint8), axis=1, bitorder="little")[:, : rows.shape[1]].astype(bool)
+    stray = np.argwhere(filled & ~bits)
+    if len(stray):
+        account, contract = (int(x) for x in stray[0])
+        raise InvariantError("what an account has is noted", step=step, account=account, contract=contract,
+                             expected=1, found=0)  # fmt: skip
 
 
 def _check_positions(state: s.State, step: int) -> None:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.bench import book, liquidations, market, requirements, span, startup
+from experiments.bench import book, chain, liquidations, market, requirements, span, startup
 from experiments.bench.calibration import Benchmark, Calibration, Figure, measure, select
 
 QUICK_ROUNDS = 3
@@ -23,7 +23,14 @@ QUICK_ROUNDS = 3
 def benchmarks() -> list[Benchmark]:
     """Every benchmark of the project, in the order in which they are reported."""
     margins = [*requirements.benchmarks(), *span.benchmarks()]
-    return [*book.benchmarks(), *liquidations.benchmarks(), *market.benchmarks(), *margins, *startup.benchmarks()]
+    return [
+        *book.benchmarks(),
+        *liquidations.benchmarks(),
+        *market.benchmarks(),
+        *chain.benchmarks(),
+        *margins,
+        *startup.benchmarks(),
+    ]
 
 
 def line(figure: Figure) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.held import next_held
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import (
     in_account_currency,
@@ -18,7 +19,7 @@ from sim.kernels.ledger import (
     opening_margin,
     position_charge,
 )
-from sim.kernels.state import INITIAL, M_CONTRACTS, M_SCENARIOS, MAINTENANCE, REQUIREMENT
+from sim.kernels.state import INITIAL, M_SCENARIOS, MAINTENANCE, REQUIREMENT
 from sim.kernels.wide import mul_div_floor, mul_rate
 
 
@@ -56,14 +57,14 @@ def _cross_initial(state, account, contract):
 @kernel(REQUIREMENT)
 def cross(state, account, contract, which):
     """One pocket, each contract at its own rate: the sum over contracts (``contract`` -1), or one of its terms."""
-    first = max(contract, 0)
-    last = state.meta[M_CONTRACTS] if contract < 0 else contract + 1
     total = np.int64(0)
-    for c in range(first, last):
+    c = contract if contract >= 0 else next_held(state, account, 0)
+    while c >= 0:
         if which == INITIAL:
             total += _cross_initial(state, account, c)
         else:
             total += _maintenance_of(state, account, c)
+        c = next_held(state, account, c + 1) if contract < 0 else np.int64(-1)
     return total
 
 
@@ -95,22 +96,23 @@ def _isolated_initial(state, account, contract):
 @kernel(REQUIREMENT)
 def isolated(state, account, contract, which):
     """One pocket per position: reserve of its open orders, or maintenance of the position; the sum for -1."""
-    first = max(contract, 0)
-    last = state.meta[M_CONTRACTS] if contract < 0 else contract + 1
     total = np.int64(0)
-    for c in range(first, last):
+    c = contract if contract >= 0 else next_held(state, account, 0)
+    while c >= 0:
         if which == INITIAL:
             total += _isolated_initial(state, account, c)
         else:
             total += _maintenance_of(state, account, c)
+        c = next_held(state, account, c + 1) if contract < 0 else np.int64(-1)
     return total
 
 
 @kernel()
-def _scenario_loss(state, account, row, scenario, first, last, ordered):
+def _scenario_loss(state, account, row, scenario, contract, ordered):
     """Loss of the account in one scenario, rounded up per contract; open orders count where they would lose."""
     loss = np.int64(0)
-    for c in range(first, last):
+    c = contract if contract >= 0 else next_held(state, account, 0)
+    while c >= 0:
         position = state.positions[account, c]
         profit = state.scenario_pnl[row, c, scenario]
         if position.lots != 0:
@@ -120,29 +122,30 @@ def _scenario_loss(state, account, row, scenario, first, last, ordered):
                 loss += (position.open_buy * -profit + 1023) >> 10
             else:
                 loss += (position.open_sell * profit + 1023) >> 10
+        c = next_held(state, account, c + 1) if contract < 0 else np.int64(-1)
     return loss
 
 
 @kernel(REQUIREMENT)
 def scenarios(state, account, contract, which):
     """Largest weighted loss over the scenario grid, netted across contracts (``contract`` -1) or of one alone."""
-    first = max(contract, 0)
-    last = state.meta[M_CONTRACTS] if contract < 0 else contract + 1
     held = np.int64(0)
     ordered = np.int64(0)
     resting = np.int64(0)
-    for c in range(first, last):
+    c = contract if contract >= 0 else next_held(state, account, 0)
+    while c >= 0:
         position = state.positions[account, c]
         held += abs(position.lots)
         if which == INITIAL:
             ordered += position.open_buy + position.open_sell
             resting += _converted(state, c, position.loss_buy + position.loss_sell)
+        c = next_held(state, account, c + 1) if contract < 0 else np.int64(-1)
     if held == 0 and ordered == 0:
         return np.int64(0)
     row = newest_row(state) if which == INITIAL else maintenance_row(state)
     worst = np.int64(0)
     for s in range(state.meta[M_SCENARIOS]):
-        loss = _scenario_loss(state, account, row, s, first, last, ordered) + resting
+        loss = _scenario_loss(state, account, row, s, contract, ordered) + resting
         if loss > worst:  # a weight is at most one, so a smaller loss cannot become the worst
             worst = max(worst, mul_rate(loss, state.scenario_weight[s]))
     return mul_rate(worst, state.initial_factor[0]) if which == INITIAL else worst

@@ -12,6 +12,7 @@ import numpy as np
 from sim.kernels.book import find
 from sim.kernels.breakers import band_bottom, band_top, halted
 from sim.kernels.events import record_event
+from sim.kernels.held import hold
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import philox
@@ -252,6 +253,7 @@ def limit_reached(state, account, contract, side):
 def reserve_message(state, i, sign):
     """Add (sign 1) or take back (sign -1) what message i reserves."""
     message = state.messages[i]
+    hold(state, np.int64(message.account), np.int64(message.contract))
     if message.side == BUY:
         state.positions[message.account, message.contract].open_buy += sign * message.reserved
         state.positions[message.account, message.contract].loss_buy += sign * message.reserved_loss

@@ -13,6 +13,7 @@ from sim.kernels.auctions import close_ended
 from sim.kernels.breakers import all_halted, check_halts, held_back, measure_room
 from sim.kernels.calls import call_or_wait, drop_met_calls, end_call
 from sim.kernels.forced import end_liquidation, finish, liquidate
+from sim.kernels.held import next_held
 from sim.kernels.index import bucket_of, multi_count, owes
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import philox
@@ -91,9 +92,11 @@ def _scan_all(state, unused, unused_too, n, evaluate):
         if cross:
             n = _add_if_breach(state, account, -1, n, evaluate)
         else:
-            for contract in range(state.meta[M_CONTRACTS]):
+            contract = next_held(state, account, 0)
+            while contract >= 0:
                 if state.positions[account, contract].lots != 0:
                     n = _add_if_breach(state, account, contract, n, evaluate)
+                contract = next_held(state, account, contract + 1)
     return n
 
 

@@ -14,6 +14,7 @@ from sim.kernels.black76 import black76, normal_cdf
 from sim.kernels.book import submit
 from sim.kernels.breakers import count_forced, halted, throttled, within_band
 from sim.kernels.events import record_event
+from sim.kernels.held import hold
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import band_width, is_inverse, is_option
 from sim.kernels.limits import forced_price
@@ -133,6 +134,7 @@ def _maintenance_with(state, account, evaluate):
     if state.meta[M_HEDGED] > 0:
         return state.meta[M_HEDGED] - 1
     k, lots = plan_hedge(state, account)
+    hold(state, account, k)
     state.positions[account, k].lots += lots
     required = evaluate(state, account, -1, MAINTENANCE)
     state.positions[account, k].lots -= lots

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.held import drop, next_held
 from sim.kernels.jit import kernel
 from sim.kernels.state import (
     CLOSED,
@@ -128,9 +129,11 @@ def owes(state, account):
     That is negative cash in the pocket of a flat position, or in a wallet of a flat account.
     """
     if state.meta[M_LAYOUT] == ISOLATED:
-        for contract in range(state.meta[M_CONTRACTS]):
+        contract = next_held(state, account, 0)
+        while contract >= 0:
             if state.positions[account, contract].lots == 0 and state.positions[account, contract].pocket < 0:
                 return True
+            contract = next_held(state, account, contract + 1)
     if state.accounts[account].positions != 0:
         return False
     for currency in range(state.wallets.shape[1]):
@@ -150,9 +153,11 @@ def _beside(state, account):
     for currency in range(1, state.wallets.shape[1]):
         if state.wallets[account, currency] != 0:
             return True
-    for contract in range(state.meta[M_CONTRACTS]):
+    contract = next_held(state, account, 0)
+    while contract >= 0:
         if state.positions[account, contract].lots != 0 and state.contracts[contract].currency != 0:
             return True
+        contract = next_held(state, account, contract + 1)
     return False
 
 
@@ -176,10 +181,13 @@ def touch(state, account):
             _set_multi(state, account, False)
         return
     several = not isolated and _beside(state, account)
-    for contract in range(contracts):
+    contract = next_held(state, account, 0)
+    while contract >= 0:
         if state.positions[account, contract].lots == 0 or not listed or several:
             _unlink(state, account, contract)
         else:
             cash = state.positions[account, contract].pocket if isolated else state.wallets[account, 0]
             _place(state, account, contract, cash)
+        drop(state, account, contract)
+        contract = next_held(state, account, contract + 1)
     _set_multi(state, account, listed and (several or owes(state, account)))

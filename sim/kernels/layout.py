@@ -338,6 +338,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("accounts", ACCOUNT, 1),  # [A]
     ("wallets", np.int64, 2),  # [A, currencies]
     ("positions", POSITION, 2),  # [A, C]
+    ("held", np.uint64, 2),  # [A, C / 64] bits of the contracts in which an account may have something
     ("bucket_heads", np.int32, 3),  # [C, 2, buckets]: longs, shorts by bankruptcy price
     ("bucket_scale", np.int64, 1),  # [C]: log2 of ticks per bucket
     ("rate_initial", np.int64, 1),  # [C], in force for new orders

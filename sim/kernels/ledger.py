@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.held import hold, next_held
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.schedule import FLAT, S_KIND, scheduled
@@ -25,7 +26,6 @@ from sim.kernels.state import (
     INVERSE_PERPETUAL,
     ISOLATED,
     LINEAR_OPTION,
-    M_CONTRACTS,
     M_LAYOUT,
     M_LEDGER_FLOW,
     M_NOTICE,
@@ -174,9 +174,11 @@ def unrealised(state, account, contract):
 def currency_equity(state, account, currency):
     """Wallet, pockets and unrealised profit of an account in one currency, its minor units."""
     total = state.wallets[account, currency]
-    for contract in range(state.meta[M_CONTRACTS]):
+    contract = next_held(state, account, 0)
+    while contract >= 0:
         if state.contracts[contract].currency == currency:
             total += state.positions[account, contract].pocket + unrealised(state, account, contract)
+        contract = next_held(state, account, contract + 1)
     return total
 
 
@@ -200,8 +202,10 @@ def equity(state, account):
     if state.conversion.shape[0] > 1:
         return _equity_of_all(state, account)
     total = state.wallets[account, 0]
-    for contract in range(state.meta[M_CONTRACTS]):
+    contract = next_held(state, account, 0)
+    while contract >= 0:
         total += state.positions[account, contract].pocket + unrealised(state, account, contract)
+        contract = next_held(state, account, contract + 1)
     return total
 
 
@@ -215,10 +219,12 @@ def position_equity(state, account, contract):
 def notional(state, account):
     """Sum of absolute position values at mark, minor units of the account currency."""
     total = np.int64(0)
-    for contract in range(state.meta[M_CONTRACTS]):
+    contract = next_held(state, account, 0)
+    while contract >= 0:
         lots = state.positions[account, contract].lots
         if lots != 0:
             total += notional_of(state, contract, abs(lots))
+        contract = next_held(state, account, contract + 1)
     return total
 
 
@@ -278,6 +284,7 @@ def release(state, account, contract, side, lots, loss_per_lot):
 @kernel()
 def reserve(state, account, contract, side, lots, loss_per_lot):
     """Put lots of an order into the account's reserve (see :func:`release`)."""
+    hold(state, account, contract)
     release(state, account, contract, side, -lots, loss_per_lot)
 
 
@@ -291,6 +298,7 @@ def _open(state, account, contract, side, lots, value):
     currency = state.contracts[contract].currency
     option = is_option(state, contract)
     held = abs(state.positions[account, contract].lots)
+    hold(state, account, contract)
     state.positions[account, contract].lots += side * lots
     if option:
         state.wallets[account, currency] -= side * value
@@ -400,6 +408,7 @@ def credit(state, account, contract, amount):
         return
     currency = state.contracts[contract].currency
     if state.meta[M_LAYOUT] == ISOLATED and account < state.meta[M_TRADERS]:
+        hold(state, account, contract)
         state.positions[account, contract].pocket += amount
         state.booked[account, currency] += amount
     else:

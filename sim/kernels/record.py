@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.depth import depth_within
+from sim.kernels.held import next_held
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import OFFSET_FUND, equity, newest_row, notional
 from sim.kernels.state import (
@@ -69,10 +70,12 @@ def totals(state, evaluate):
             maintenance += evaluate(state, account, -1, MAINTENANCE)
         else:
             initial += evaluate(state, account, -1, INITIAL)
-            for contract in range(state.meta[M_CONTRACTS]):
+            contract = next_held(state, account, 0)
+            while contract >= 0:
                 if state.positions[account, contract].lots != 0:
                     initial += state.positions[account, contract].pocket
                     maintenance += evaluate(state, account, contract, MAINTENANCE)
+                contract = next_held(state, account, contract + 1)
     row = state.meta[M_RECORDS]
     state.record_global[row, RG_INITIAL] = initial
     state.record_global[row, RG_MAINTENANCE] = maintenance

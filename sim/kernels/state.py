@@ -412,6 +412,7 @@ def allocate(
         "accounts": (accounts,),
         "wallets": (accounts, currencies),
         "positions": (accounts, contracts),
+        "held": (accounts, (contracts + 63) // 64),
         "bucket_heads": (contracts, 2, buckets),
         "bucket_scale": (contracts,),
         "rate_initial": (contracts,),
