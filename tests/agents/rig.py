@@ -174,7 +174,7 @@ def agree(kind: str, params: dict[str, Any], readable: Callable[[Desk], None], *
     """
     rng = np.random.default_rng(21)
     messages: list[Message] = []
-    for seed in range(12):
+    for seed in range(8):
         compiled, (population,) = market([(kind, params)], seed=seed, **made)
         spot = compiled.contracts["kind"] == SPOT
         for _ in range(4):

@@ -42,7 +42,7 @@ CASES = {
 def test_the_compiled_decision_equals_the_readable_one(case: str) -> None:
     kind, params = CASES[case]
     readable = carry.trade_basis if kind == "basis_arbitrageurs" else carry.trade_funding
-    sent = rig.agree(kind, {"count": 40, "coin_lots": 50, **params}, readable, terms=TERMS)
+    sent = rig.agree(kind, {"count": 20, "coin_lots": 50, **params}, readable, terms=TERMS)
     assert {message.side for message in sent} == {-1, 1} and len({message.contract for message in sent}) == 2
 
 

@@ -39,7 +39,10 @@ TERMS = (SPOT, NEAR, LAST, NEXT, FINE, *CHAIN)
 NAMES = [contract.name for contract in TERMS]
 CASES = {
     "producers": ("producers", {"contract": "near", "programme_days": 0.1, "roll_days": 0.05}),
-    "consumers who buy spot": ("consumers", {"contract": "last", "programme_days": 0.2, "deliver": "spot"}),
+    "consumers who buy spot": (
+        "consumers",
+        {"contract": "last", "programme_days": 0.2, "programme_lots": 1e5, "deliver": "spot"},
+    ),
     "producers who sell spot": ("producers", {"contract": "near", "programme_days": 0.01, "deliver": "spot"}),
     "producers with puts": ("producers", {"contract": "last", "hedge": "options", "moneyness": 0.93}),
     "consumers with calls": ("consumers", {"contract": "last", "hedge": "options", "programme_days": 0.2}),
@@ -49,7 +52,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_compiled_decision_equals_the_readable_one(case: str) -> None:
     kind, params = CASES[case]
-    sent = rig.agree(kind, {"count": 30, "period": 3, **params}, producers.decide, terms=TERMS)
+    sent = rig.agree(kind, {"count": 15, "period": 3, **params}, producers.decide, terms=TERMS)
     assert len({message.contract for message in sent}) > 1
     assert {message.side for message in sent} == ({1} if "hedge" in params else {-1, 1})
 

@@ -39,13 +39,15 @@ def lots_of(market: Market, name: str) -> np.ndarray:
 
 
 def test_the_scenario_runs_with_every_invariant_and_everybody_trades() -> None:
-    market = market_of(load("basis", ["market.steps=600", "market.burn_in=0"]))
+    market = market_of(load("basis", ["market.steps=360", "market.burn_in=0"]))
     assert lots_of(market, "producers")[1] < 0 < lots_of(market, "consumers")[1]
     assert lots_of(market, "basis")[1] != 0 and lots_of(market, "stops")[2] != 0
     assert int(market.state.net_deposits[1]) > 0
     spot = named(market, "basis").views(market)
     assert sum(agent.lots_other for agent in spot) == pytest.approx(-lots_of(market, "basis")[1], abs=300)
+    assert all(0 < agent.to_come <= agent.output for agent in named(market, "producers").views(market))
     stop = named(market, "stops")
+    assert [agent.stop for agent in stop.views(market)] == stop.column(market.state, "stop").tolist()
     held = market.state.positions["lots"][stop.first : stop.first + stop.count, 2]
     levels, mark = stop.column(market.state, "stop"), market.state.quotes["mark"][2] / 16
     assert (levels[held > 0] < mark + 50).all() and (levels[held < 0] > mark - 50).all()
@@ -68,7 +70,7 @@ def test_a_run_can_be_forked_in_the_middle_and_goes_on_alike() -> None:
 def two_futures() -> Scenario:
     """The scenario with a future that expires after 288 steps and one to roll into."""
     raw = tables("basis")
-    raw["market"] |= {"steps": 420, "burn_in": 0}
+    raw["market"] |= {"steps": 360, "burn_in": 0}
     near = next(c for c in raw["contracts"] if c["name"] == "future")
     near["expiry_days"] = 0.2
     far = near | {"name": "later", "expiry_days": 40}
@@ -95,7 +97,7 @@ def test_hedges_roll_pairs_unwind_and_the_expiry_pays_to_the_unit() -> None:
 
 def test_producers_buy_puts_where_somebody_offers_them() -> None:
     raw = tables("basis")
-    raw["market"] |= {"steps": 300, "burn_in": 0}
+    raw["market"] |= {"steps": 200, "burn_in": 0}
     raw["chains"] = [
         {"name": "OPT", "underlying": "spot", "expiry_days": [7], "strike_list": [90.0, 95.0], "volatility": 0.6,
          "tick_size": 0.01, "tick_value": 1, "kind": "linear_option"}
@@ -140,7 +142,7 @@ def test_the_persistence_of_an_autoregression_is_its_coefficient() -> None:
 
 
 def test_the_study_says_what_each_kind_ties(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["--seeds", "1:2", "--set", "market.steps=1500", "--set", "market.burn_in=600", "--out", str(tmp_path)]
+    asked = ["--seeds", "1:2", "--set", "market.steps=1200", "--set", "market.burn_in=400", "--out", str(tmp_path)]
     assert basis.main([*asked, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     rms = {arm: {name: m["rms"]["mean"] for name, m in found.items()} for arm, found in result["arms"].items()}
