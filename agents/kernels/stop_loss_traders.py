@@ -63,7 +63,7 @@ def stop_level(price, side, distance, snap, grid):
         if side * (price - level * SUBTICKS) < SUBTICKS:
             level -= side * grid
     elif side * (price - level * SUBTICKS) < SUBTICKS:
-        level = np.int64(price // SUBTICKS) - side
+        level = side * ((side * price) // SUBTICKS) - side
     return max(level, np.int64(1))
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 import agents
 from agents.columns import Population
-from sim.contracts import Contract, contract_records
+from agents.desk import Desk, Message
+from sim.contracts import Contract, chains_of, contract_records, currencies_of
 from sim.interfaces import PopulationSetup
 from sim.kernels.state import (
     CALLED,
@@ -32,9 +33,11 @@ from sim.kernels.state import (
     PI_WAKE_ROWS,
     PI_WAKE_STARTS,
     RATE_ONE,
+    SPOT,
     SUBTICKS,
     State,
     allocate,
+    copy_of,
 )
 from sim.keyed import stream
 
@@ -56,15 +59,23 @@ def market(
     seed: int = 1,
     steps: int = 400,
     info: agents.MarketInfo | None = None,
+    terms: Sequence[Contract] = (),
 ) -> tuple[State, list[Population]]:
     """A market in its first state, with populations filled in; each is named after its kind."""
+    if terms:
+        contracts = len(terms)
+        info = agents.MarketInfo(tuple(contract.name for contract in terms), 60.0, 1440, tuple(terms))
     info = info or market_info(contracts)
     populations = [agents.create(kind, kind, params, info) for kind, params in kinds]
-    table = [Contract(name=name, initial_price=PRICE, max_price=1 << 15, price_band=0.5) for name in info.contracts]
+    table = list(terms) or [
+        Contract(name=name, initial_price=PRICE, max_price=1 << 15, price_band=0.5) for name in info.contracts
+    ]
     traders = sum(population.count for population in populations)
     state = allocate(
         traders=traders,
         contracts=contracts,
+        currencies=len(currencies_of(table)),
+        chains=len(chains_of(table)),
         steps=steps,
         window=32768,
         populations=len(populations),
@@ -150,6 +161,42 @@ def randomise(state: State, rng: np.random.Generator) -> None:
     state.accounts["orders"] = rng.integers(0, 3, accounts)
     state.accounts["last_liquidation"] = np.where(rng.random(accounts) < 0.3, rng.integers(-800, step, accounts), -1)
     state.accounts["key_step"] = -1
+
+
+def agree(kind: str, params: dict[str, Any], readable: Callable[[Desk], None], **made: Any) -> list[Message]:
+    """Check a compiled decision against its readable definition over random states, as time goes on.
+
+    The states are those of :func:`randomise` with nothing held in spot, and random coins instead. Messages, columns and
+    wallets must be the same.
+
+    Returns:
+        The messages of all states.
+    """
+    rng = np.random.default_rng(21)
+    messages: list[Message] = []
+    for seed in range(8):
+        compiled, (population,) = market([(kind, params)], seed=seed, **made)
+        spot = compiled.contracts["kind"] == SPOT
+        for _ in range(4):
+            randomise(compiled, rng)
+            compiled.positions["lots"][:, spot] = 0
+            compiled.positions["cost"][:, spot] = 0
+            compiled.wallets[:, 1:] = rng.integers(0, 30_000, compiled.wallets[:, 1:].shape)
+            compiled.quotes["index"] = compiled.quotes["mid"] + rng.integers(-2000, 2000, len(compiled.quotes))
+            compiled.quotes["premium_count"] = rng.integers(0, 480)
+            compiled.quotes["premium_sum"] = rng.normal(0, 0.002) * compiled.quotes["premium_count"]
+            ints, floats, wallets = compiled.trader_ints, compiled.trader_floats, compiled.wallets
+            plain = copy_of(compiled)
+            compiled.meta[M_MESSAGES] = 0
+            population.decide(compiled, 0)
+            desk = Desk(plain, 0, population)
+            readable(desk)
+            assert sent(compiled) == [tuple(message) for message in desk.messages]
+            np.testing.assert_array_equal(ints, plain.trader_ints)
+            np.testing.assert_array_equal(floats, plain.trader_floats)
+            np.testing.assert_array_equal(wallets, plain.wallets)
+            messages += desk.messages
+    return messages
 
 
 def sent(state: State) -> list[tuple[int, ...]]:
