@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -85,8 +85,9 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "time": ("linear", {"hedge": "time", "hedge_period": 200, "hedge_fraction": 0.7, "quotes": False}),
     "whalley-wilmott": ("linear", {"hedge": "whalley_wilmott", "risk_aversion": 3.0, "price": "index"}),
     "inverse": ("inverse", {"hedge": "whalley_wilmott", "risk_aversion": 30.0, "slices": 2, "skew_gamma": 2.0}),
-    "none": ("inverse", {"hedge": "none", "vega_lots": 30, "gamma_lots": 20, "inventory_lots": 20, "half_spread_vol": 0.2}),
-}  # fmt: skip
+    "none": ("inverse", {"hedge": "none", "vega_lots": 30, "gamma_lots": 20, "half_spread_vol": 0.2}),
+    "bounded": ("linear", {"inventory_lots": 20, "most_lots": 15, "half_spread_ticks": 4.0, "most_delta": 1.0}),
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -199,7 +200,7 @@ class TestHedging:
 class TestQuotes:
     """Prices and sizes of quotes."""
 
-    WHOLE: dict[str, Any] = {"slices": 1, "count": 1}
+    WHOLE: ClassVar[dict[str, Any]] = {"slices": 1, "count": 1}
 
     def quoted(self, **params: Any) -> list[dict[str, int]]:
         state, population = makers(**self.WHOLE | params)
