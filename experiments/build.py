@@ -85,7 +85,8 @@ def world(scenario: Scenario, seed: int) -> WorldPaths:
 
 def populations(scenario: Scenario) -> list[Any]:
     """The scenario's populations."""
-    info = MarketInfo(scenario.contract_names, scenario.market.dt_seconds, scenario.market.steps_per_day)
+    market, terms = scenario.market, tuple(contracts(scenario))
+    info = MarketInfo(scenario.contract_names, market.dt_seconds, market.steps_per_day, terms)
     return [agents.create(spec.kind, spec.name, spec.params, info) for spec in scenario.populations]
 
 
@@ -184,6 +185,7 @@ def market(
         views=views,
         shadows={label: regimes.make(scenario, label) for label in shadows},
         scales={label: regimes.scale_of(scenario, label) for label in (own, *shadows)},
+        surfaces={chain.name: chain.surface for chain in scenario.chains},
     )
 
 

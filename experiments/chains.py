@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from math import ceil
 from typing import Any
 
 from pydantic import ValidationError
 
-from experiments.sections import ChainSection
-from sim.contracts import exact
+from experiments.sections import ChainSection, ContractSection
+from sim.contracts import SUBTICKS, exact
 from sim.errors import Problem
 from sim.options import black76_price, inverse_price
-from sim.problems import from_validation
+from sim.problems import from_validation, one_of
+from sim.surface import surface_problems
 
 DAYS_PER_YEAR = 365
+_NAME_MOST = 48
+_ROOM = 4  # the largest premium is so many times the price of the underlying at step 0, unless the file says
 _SAME = (
     "kind", "volatility", "tick_size", "tick_value", "lot_size", "settlement_seconds", "priced_on", "price_band",
-    "band_ticks", "max_lots", "max_price", "fee_taker", "fee_maker", "fee_liquidation",
+    "band_ticks", "max_lots", "fee_taker", "fee_maker", "fee_liquidation",
 )  # fmt: skip
 
 
@@ -53,16 +57,102 @@ def expand(raw: dict[str, Any]) -> tuple[list[ChainSection], list[Problem]]:
             found.append(Problem("", f"{key}.name", chain.name, "a name that no other entry has"))
             continue
         chains.append(chain)
-        reference = next((one for one in listed if one.get("name") == chain.underlying), None)
-        if reference is None:
-            names = ", ".join(str(one.get("name")) for one in listed)
-            found.append(Problem("", f"{key}.underlying", chain.underlying, f"one of the contracts: {names}"))
-        elif len(chain.listing_days) not in (0, len(chain.expiry_days)):
-            allowed = f"as many as expiry_days ({len(chain.expiry_days)}), or none"
-            found.append(Problem("", f"{key}.listing_days", chain.listing_days, allowed))
-        elif not any(one.get("chain") == chain.name for one in listed):
+        wrong = [*surface_problems(chain.surface, f"{key}.surface"), *_problems(chain, key, listed)]
+        found += wrong
+        if not wrong and not any(one.get("chain") == chain.name for one in listed):
+            reference = next(one for one in listed if one.get("name") == chain.underlying)
             raw["contracts"] = [*raw["contracts"], *options_of(chain, reference)]
     return chains, found
+
+
+def _problems(chain: ChainSection, key: str, listed: Sequence[Mapping[str, Any]]) -> list[Problem]:
+    """What is wrong with a chain beyond the bounds of each key; its underlying comes first, for nothing fits without.
+
+    Args:
+        chain: the chain.
+        key: dotted key of its table.
+        listed: the contract tables.
+    """
+    reference = next((one for one in listed if one.get("name") == chain.underlying), None)
+    if reference is None:
+        names = one_of(chain.underlying, (str(one.get("name")) for one in listed if not one.get("chain")))
+        return [Problem("", f"{key}.underlying", chain.underlying, f"one of the contracts: {names}")]
+    pricing = _pricing(reference, listed)
+    if pricing != chain.underlying:
+        allowed = f"{pricing}, whose price is that of {_about(reference)}: options are valued and settle on it"
+        return [Problem("", f"{key}.underlying", chain.underlying, allowed)]
+    tick, ticks = reference.get("tick_size", 1.0), reference.get("initial_price", 5000)
+    if not (_is_number(tick) and tick > 0 and _is_number(ticks) and ticks >= 1):
+        return []  # said of the contract
+    found = []
+    days, listings = chain.expiry_days, chain.listing_days
+    twice = sorted({day for day in days if days.count(day) > 1})
+    if twice:
+        found.append(Problem("", f"{key}.expiry_days", twice[0], "each expiry once"))
+    if len(listings) not in (0, len(days)):
+        allowed = f"as many as expiry_days ({len(days)}), or none"
+        found.append(Problem("", f"{key}.listing_days", listings, allowed))
+    else:
+        for listing, day in zip(listings, days, strict=False):
+            if listing >= day:
+                found.append(Problem("", f"{key}.listing_days", listing, f"before the expiry of day {day:g}"))
+    step = exact(tick) / SUBTICKS
+    for strike in chain.strike_list:
+        if exact(strike) % step:
+            allowed = f"multiples of {float(step):g}, a sixteenth of the tick_size of {chain.underlying}"
+            found.append(Problem("", f"{key}.strike_list", strike, allowed))
+    if not found:
+        entries = options_of(chain, reference)
+        longest = max((entry["name"] for entry in entries), key=len)
+        if len(longest) > _NAME_MOST:
+            allowed = f"a shorter name: an option would be called {longest}, and names have {_NAME_MOST} characters"
+            found.append(Problem("", f"{key}.name", chain.name, allowed))
+        dearest = max(entry["initial_price"] for entry in entries)
+        if chain.max_price is not None and dearest > chain.max_price:
+            allowed = f"at least {dearest}: the dearest option is worth that many ticks at step 0"
+            found.append(Problem("", f"{key}.max_price", chain.max_price, allowed))
+    return found
+
+
+def fold(problems: Sequence[Problem], contracts: Sequence[ContractSection]) -> list[Problem]:
+    """Say what is wrong with all options of a chain once, of the chain.
+
+    Args:
+        problems: of contracts; those of options in a chain become one per chain and key.
+        contracts: the contracts, with the chains that they belong to.
+    """
+    chains = {f"contracts.{contract.name}": contract.chain for contract in contracts if contract.chain}
+    found: list[Problem] = []
+    said: set[str] = set()
+    for problem in problems:
+        owner, _, field = problem.key.rpartition(".")
+        if owner in chains:
+            key = f"chains.{chains[owner]}.{field}"
+            if key in said:
+                continue
+            said.add(key)
+            problem = Problem(problem.file, key, problem.value, problem.allowed)
+        found.append(problem)
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _about(entry: Mapping[str, Any]) -> Any:
+    """Name of what a contract is about, as :attr:`sim.contracts.Contract.about`."""
+    inverse = str(entry.get("kind", "")).startswith("inverse")
+    coin = entry.get("base_currency") or (entry.get("currency") if inverse else None)
+    return entry.get("underlying") or coin or entry.get("name")
+
+
+def _pricing(reference: Mapping[str, Any], listed: Sequence[Mapping[str, Any]]) -> Any:
+    """Name of the contract that prices options about what a contract is about (:func:`sim.contracts.references`)."""
+    same = [one for one in listed if _about(one) == _about(reference) and not one.get("option_type")]
+    kinds = ("spot", "linear_perpetual", "inverse_perpetual")
+    first = [one for one in same if one.get("kind", "linear_perpetual") in kinds]
+    return (first or same or [reference])[0].get("name")
 
 
 def strikes_of(chain: ChainSection, reference: Mapping[str, Any]) -> list[float]:
@@ -86,12 +176,12 @@ def options_of(chain: ChainSection, reference: Mapping[str, Any]) -> list[dict[s
     """
     tick = exact(reference.get("tick_size", 1.0))
     price = float(tick * int(reference.get("initial_price", 5000)))
-    about = reference.get("underlying") or reference.get("base_currency")
-    if about is None and str(reference.get("kind", "")).startswith("inverse"):
-        about = reference.get("currency")
     common = {name: getattr(chain, name) for name in _SAME}
     common["currency"] = chain.currency or reference.get("currency", "USD")
-    common["underlying"] = about or reference["name"]
+    common["underlying"] = _about(reference)
+    worth = 1.0 if chain.kind == "inverse_option" else max(price, *strikes_of(chain, reference))
+    room = _ROOM * exact(worth) / exact(chain.tick_size)
+    common["max_price"] = chain.max_price or min(1 << max(ceil(room) - 1, 1).bit_length(), 2**31 - 1)
     listings: Sequence[float] = chain.listing_days or [0.0] * len(chain.expiry_days)
     found = []
     for expiry, listing in zip(chain.expiry_days, listings, strict=True):
@@ -109,7 +199,7 @@ def options_of(chain: ChainSection, reference: Mapping[str, Any]) -> list[dict[s
                         "strike": strike,
                         "expiry_days": expiry,
                         "listing_days": listing,
-                        "initial_price": min(max(ticks, 1), chain.max_price),
+                        "initial_price": max(ticks, 1),
                     }
                 )
     return found
@@ -117,4 +207,4 @@ def options_of(chain: ChainSection, reference: Mapping[str, Any]) -> list[dict[s
 
 def _plain(number: float) -> str:
     """A number as a part of a name, which holds no dots: 0.5 is 0p5."""
-    return f"{number:g}".replace(".", "p").replace("+", "")
+    return f"{number:.12g}".replace(".", "p").replace("+", "").replace("-", "m")

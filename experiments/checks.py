@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import agents
 from agents.registry import MarketInfo
-from experiments import contract_terms
+from experiments import chains, contract_terms
 from experiments import regimes as margin_regimes
 from experiments.events import (
     EVENT_KINDS,
@@ -267,7 +267,7 @@ def terms(reader: _Reader, market: MarketSection | None, contracts: Sequence[Con
     if market is None or len(contracts) != len(reader.entries("contracts")):
         return False
     found = contract_terms.problems(contracts, market)
-    reader.add(found)
+    reader.add(chains.fold(found, contracts))
     return not found
 
 
@@ -282,16 +282,16 @@ def overflow(
     accounts = sum(counts) + SPECIAL_ACCOUNTS
     terms = [contract_terms.contract_of(contract, market) for contract in contracts]
     if terms and len(terms) == len(reader.entries("contracts")):
-        reader.add(
-            contract_terms.overflow(terms, accounts, contract_terms.minor_of(market.minor_units, terms[0].currency))
-        )
+        minor = contract_terms.minor_of(market.minor_units, terms[0].currency)
+        reader.add(chains.fold(contract_terms.overflow(terms, accounts, minor), contracts))
 
 
 def market_info(market: MarketSection | None, contracts: Sequence[ContractSection]) -> Any:
     """What populations must know of the market, or None while it is not valid."""
     if market is None or not contracts:
         return None
-    return MarketInfo(tuple(c.name for c in contracts), market.dt_seconds, market.steps_per_day)
+    terms = tuple(contract_terms.contract_of(contract, market) for contract in contracts)
+    return MarketInfo(tuple(c.name for c in contracts), market.dt_seconds, market.steps_per_day, terms)
 
 
 def _hinted(problems: Sequence[Problem], contracts: Sequence[ContractSection]) -> list[Problem]:

@@ -106,7 +106,7 @@ def _missing(section: ContractSection) -> list[Problem]:
     if kind not in DATED_KINDS:
         only(("expiry_days",), "only with a future or an option: nothing else expires")
         for name in ("settlement_seconds", "priced_on"):
-            if name in section.model_fields_set:
+            if getattr(section, name) != type(section).model_fields[name].default:
                 only((name,), "only with a future or an option: nothing else expires")
     elif section.expiry_days is not None and section.listing_days >= section.expiry_days:
         allowed = f"before it expires, on day {section.expiry_days:g}"

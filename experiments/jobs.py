@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RUNS = "runs"
-TABLES = ("steps", "events", "trades", "accounts", "causes", "cascades")
+TABLES = ("steps", "events", "trades", "accounts", "causes", "cascades", "surface")
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ REPORTS: dict[str, tuple[str, str]] = {
     "cascade": ("experiments.cascades.report:write_cascades_report", "experiments.cascades.tables:tables"),
     "scaling": ("experiments.drawing.crossover:draw", "experiments.tabulated.cascades:scaling"),
     "flat-book": ("experiments.drawing.flat_book:draw", "experiments.tabulated.cascades:flat_book"),
+    "feedback": ("experiments.drawing.feedback:draw", ""),
     "impact": ("experiments.drawing.impact:draw", "experiments.tabulated.impact:tables"),
     "stylized-facts": ("experiments.drawing.facts:draw", "experiments.tabulated.sheets:facts"),
     "validate": ("experiments.validation.page:write", "experiments.tabulated.sheets:validation"),

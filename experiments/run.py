@@ -178,6 +178,8 @@ def labelled(market: Market, regime: str, seed: int) -> dict[str, pd.DataFrame]:
     if market.record.causes:
         tables["causes"] = market.causes_table()
         tables["cascades"] = cascades_table(tables["causes"])
+    if any(contract.chain for contract in market.contracts):
+        tables["surface"] = market.surface_table()
     for table in tables.values():
         table.insert(0, "seed", seed)
         table.insert(0, "regime", regime)

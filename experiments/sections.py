@@ -17,6 +17,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from sim.clock import IN_STEPS, PER_STEP
 from sim.policy_parameters import PolicyParameters
+from sim.surface import SurfaceParameters
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=48)]
 
@@ -167,11 +168,16 @@ class ChainSection(Section):
     price_band: Annotated[Number, Field(gt=0, lt=1)] = Field(0.5, description="orders beyond mark x (1 +- band) go")
     band_ticks: Steps = Field(50, description="least half-width of the price band, ticks")
     max_lots: Count = Field(1_000_000, description="largest order and position, lots")
-    max_price: Annotated[StrictInt, Field(ge=2, le=2**31 - 1)] = Field(1 << 16, description="largest price, ticks")
+    max_price: Annotated[StrictInt, Field(ge=2, le=2**31 - 1)] | None = Field(
+        None,
+        description="largest premium, ticks; default: about four times the price at step 0, or four coins",
+    )
     fee_taker: Rate = 0.0
     fee_maker: Rate = 0.0
     fee_liquidation: Rate = 0.005
-    surface: dict[str, Any] = Field(default_factory=dict, description="how its implied volatilities move")
+    surface: SurfaceParameters = Field(
+        default_factory=SurfaceParameters, description="how its implied volatilities move"
+    )
 
 
 class MarginSection(Section):

@@ -136,7 +136,7 @@ class ScriptedEvent:
         step: step before which it happens: its first effects are in step ``step + 1``.
         contract: contract index.
         side: 1 buy, -1 sell (metaorder).
-        lots: size in lots; 0 when stated otherwise.
+        lots: size in lots; 0 when stated otherwise; of every option, negative where they are sold (seed_options).
         steps: duration in steps.
         population: name of the population (seed_open_interest, seed_options).
         per_bid_depth: open interest as a multiple of bid lots within 5 % of the mid (seed_open_interest).

@@ -36,12 +36,14 @@ from sim.kernels.realmath import ln
 from sim.kernels.sockets import socket
 from sim.keyed import stream
 from sim.marks import history_steps
+from sim.surface import put_surfaces
 from sim.views import LiveView, portfolio_view
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sim.frozen import Frozen
+    from sim.surface import SurfaceParameters
     from sim.world import WorldPaths
 
 _WAKE_PURPOSE = 255  # of a population's stream: phases of its traders
@@ -69,6 +71,7 @@ class Market(mesa.Model):
         views: make a Mesa agent for every trader (plain Python traders are always made).
         shadows: other margin models by name, evaluated beside the one in force so that a fork can switch to them.
         scales: factors on all that a model charges, by name of model; 1 for those not named.
+        surfaces: how the volatilities of option chains move, by name of chain; those not named stand still.
 
     Attributes:
         state: all arrays (:mod:`sim.kernels.state`).
@@ -96,6 +99,7 @@ class Market(mesa.Model):
         views: bool = True,
         shadows: Mapping[str, MarginModel] | None = None,
         scales: Mapping[str, float] | None = None,
+        surfaces: Mapping[str, SurfaceParameters] | None = None,
     ) -> None:
         """Allocate the state and let every population write its rows."""
         super().__init__(rng=int(seed))
@@ -109,6 +113,7 @@ class Market(mesa.Model):
         self.margin = margin
         self.shadows = dict(shadows or {})
         self.scales = dict(scales or {})
+        self._surfaces = dict(surfaces or {})
         self.run_seed = int(seed)
         self.contract_table = ContractTable.of(contracts, config.dt_seconds, config.steps_per_day, config.minor_units)
         self.margin_state: ModelState = {}
@@ -155,6 +160,7 @@ class Market(mesa.Model):
         traders = sum(population.count for population in self.populations)
         starts = sum(population.period + 1 for population in self.populations if population.period > 0)
         rows = sum(population.count for population in self.populations if population.period > 0)
+        recorded = config.steps // self.record.every + 1
         top = max(int(self.world.value.max() * 1.25) + 1, 4096)
         self.state = s.allocate(
             traders=traders,
@@ -165,7 +171,7 @@ class Market(mesa.Model):
             publishers=1 + len(self.shadows),
             notice=clearing_.notice_steps,
             tiers=max(getattr(model, "schedule_rows", 1) for model in (self.margin, *self.shadows.values())),
-            record_rows=config.steps // self.record.every + 1,
+            record_rows=recorded,
             history=history_steps(self.populations),
             wake_rows=max(rows, 1),
             wake_starts=max(starts, 2),
@@ -174,6 +180,7 @@ class Market(mesa.Model):
             oracle_columns=0 if self.world.oracle_path is None else self.world.oracle_path.shape[2],
             features=any(getattr(model, "features", False) for model in (self.margin, *self.shadows.values())),
             chains=len(chains_of(self.contracts)),
+            surface_rows=recorded if any(surface.moves for surface in self._surfaces.values()) else 0,
         )
         state, meta = self.state, self.state.meta
         state.contracts[:] = contract_records(self.contracts, config.steps_per_day, config.interest_rate)
@@ -218,6 +225,7 @@ class Market(mesa.Model):
             state.price_history[:, c, s.PRICE_MID] = mark
             state.mark_history[:, c] = level
             setup.scale_bucket(state, c, top)
+        put_surfaces(self, self._surfaces)
         marks.set_option_indexes(state)
         marks.set_conversions(state)
         ledger.deposit(state, traders + ledger.OFFSET_FUND, int(clearing_.fund_initial))
@@ -520,6 +528,18 @@ class Market(mesa.Model):
         from sim.causes import cascades_table
 
         return cascades_table(self.causes_table())
+
+    def chain_table(self) -> pd.DataFrame:
+        """Every listed option as it stands: prices, implied volatilities, greeks (:func:`sim.chains.chain_table`)."""
+        from sim.chains import chain_table
+
+        return chain_table(self)
+
+    def surface_table(self) -> pd.DataFrame:
+        """Volatility surfaces of the option chains over time (:func:`sim.surface.surface_table`)."""
+        from sim.surface import surface_table
+
+        return surface_table(self)
 
     def statement(self) -> pd.DataFrame:
         """Who is owed what if the market stopped now (:func:`sim.statement.statement`)."""

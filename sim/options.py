@@ -61,6 +61,28 @@ def _greeks(side, forward, strike, years, volatility, out):  # type: ignore[no-u
         out[i, 0], out[i, 1], out[i, 2], out[i, 3], out[i, 4] = price, delta, gamma, vega, decay
 
 
+@dataclass(frozen=True, slots=True)
+class SecondGreeks:
+    """Second-order greeks of an option, float64 of one shape.
+
+    Attributes:
+        vanna: derivative of delta by volatility.
+        volga: second derivative of the price by volatility (also vomma).
+        charm: derivative of delta by calendar time, per year.
+    """
+
+    vanna: np.ndarray
+    volga: np.ndarray
+    charm: np.ndarray
+
+
+@kernel()
+def _second(side, forward, strike, years, volatility, out):  # type: ignore[no-untyped-def]
+    for i in range(out.shape[0]):
+        vanna, volga, charm = kernels.black76_second(side[i], forward[i], strike[i], years[i], volatility[i])
+        out[i, 0], out[i, 1], out[i, 2] = vanna, volga, charm
+
+
 @kernel()
 def _implied(side, price, forward, strike, years, out):  # type: ignore[no-untyped-def]
     for i in range(out.shape[0]):
@@ -137,6 +159,27 @@ def black76_greeks(
     discount = np.exp(-r * t)
     price, delta, gamma, vega, decay = (raw[:, i] * discount for i in range(5))
     return Greeks(*_shaped(shape, price, delta, gamma, vega, r * price - decay, -t * price))
+
+
+def black76_second(
+    option: Any, forward: Numbers, strike: Numbers, years: Numbers, volatility: Numbers, rate: Numbers = 0.0
+) -> SecondGreeks:
+    """Vanna, volga and charm by the forward (arguments as :func:`black76_price`).
+
+    Examples:
+        >>> float(black76_second("call", 100.0, 100.0, 0.25, 0.4).volga.round(6))
+        -0.496191
+    """
+    shape, (side, f, k, t, v, r) = _arrays(
+        option, forward=forward, strike=strike, years=years, volatility=volatility, rate=rate
+    )
+    raw, first = np.empty((len(side), 3)), np.empty((len(side), 5))
+    _second(side, f, k, t, v, raw)
+    _greeks(side, f, k, t, v, first)
+    discount = np.exp(-r * t)
+    return SecondGreeks(
+        *_shaped(shape, discount * raw[:, 0], discount * raw[:, 1], discount * (raw[:, 2] + r * first[:, 1]))
+    )
 
 
 def black_scholes_price(
@@ -223,6 +266,14 @@ def inverse_greeks(option: Any, forward: Numbers, strike: Numbers, years: Number
     delta = g.delta - coins
     gamma = g.gamma - delta / f
     return Greeks(coins, delta, gamma, g.vega / f, g.theta / f, np.zeros_like(coins))
+
+
+def inverse_second(option: Any, forward: Numbers, strike: Numbers, years: Numbers, volatility: Numbers) -> SecondGreeks:
+    """Vanna, volga and charm of a premium in coin, of the delta in coin of :func:`inverse_greeks`."""
+    g = black76_greeks(option, forward, strike, years, volatility)
+    second = black76_second(option, forward, strike, years, volatility)
+    f = np.asarray(forward, np.float64)
+    return SecondGreeks(second.vanna - g.vega / f, second.volga / f, second.charm - g.theta / f)
 
 
 def implied_volatility(

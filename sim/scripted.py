@@ -80,8 +80,10 @@ def _options_to_seed(market: Market, event: ScriptedEvent) -> tuple[list[int], l
         allowed = f"a range that holds a strike which is traded at step {market.tick}"
         raise ConfigError.of(f"events.{event.name}.strikes", [low, high], allowed)
     hedges = hedge_lots(market, event.contract, chosen, [1.0, 1.0 - FALL])
+    if event.lots:
+        return chosen, [abs(event.lots)] * len(chosen), hedges[:, 0]
     changed = float(abs(hedges[:, 0] - hedges[:, 1]).sum())  # with one lot of each
-    wanted = abs(event.gamma_per_depth) * int(depth_near(state, event.contract, 1))
+    wanted = abs(event.gamma_per_depth) * int(depth_near(state, event.contract, s.BUY))
     if wanted > 0 and not changed * int(state.contracts["max_lots"][chosen].min()) > wanted:
         allowed = "options whose delta changes within 5 % of the price; these would need more lots than a position has"
         raise ConfigError.of(f"events.{event.name}.strikes", [low, high], allowed)
@@ -97,7 +99,7 @@ def _seed_options(market: Market, event: ScriptedEvent) -> None:
     population = market.population_number(event.population)
     first = int(state.pop_ints[population, s.PI_FIRST])
     count = int(state.pop_ints[population, s.PI_COUNT])
-    side = s.BUY if event.gamma_per_depth > 0 else s.SELL
+    side = s.BUY if event.gamma_per_depth > 0 or event.lots > 0 else s.SELL
     mark = int(state.quotes["mark"][event.contract])
     for row in range(count):
         account = first + row

@@ -1,4 +1,4 @@
-"""Stop-loss traders: positions with a stop off the book, sent as a market order once the trigger price is through it."""
+"""Stop-loss traders: positions with a stop off the book, a market order once the price is through it."""
 
 from __future__ import annotations
 

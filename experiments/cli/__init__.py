@@ -21,7 +21,7 @@ from sim.errors import ConfigError, InstallationError, MarginLabError
 # the order of help
 from experiments.cli import studies, cascades, gamma, sweeps, query  # noqa: F401
 from experiments.cli import procyclicality, sensitivity, scaling  # noqa: F401
-from experiments.cli import facts, impact, validation, calibration, models  # noqa: F401
+from experiments.cli import facts, impact, feedback, validation, calibration, models  # noqa: F401
 from experiments.cli import listings  # noqa: F401
 # isort: on
 

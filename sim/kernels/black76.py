@@ -122,6 +122,31 @@ def black76_greeks(side, forward, strike, years, volatility):
 
 
 @kernel()
+def black76_second(side, forward, strike, years, volatility):
+    """Second-order greeks of an undiscounted European option, the same for calls and puts.
+
+    Args:
+        side: 1 call, -1 put; taken as those of the other functions are, without effect.
+        forward: forward price at expiry, above 0.
+        strike: above 0.
+        years: time to expiry, at least 0.
+        volatility: per square root of a year, at least 0.
+
+    Returns:
+        Vanna, of delta by volatility (and of vega by the forward); volga, of vega by volatility; charm, of delta by
+        calendar time at a given forward, per year. Zero without time or volatility.
+    """
+    root = np.sqrt(years)
+    deviation = volatility * root
+    if deviation <= 0.0:
+        return 0.0, 0.0, 0.0
+    d1 = ln(forward / strike) / deviation + 0.5 * deviation
+    d2 = d1 - deviation
+    density = normal_density(d1)
+    return -density * d2 / volatility, forward * density * root * d1 * d2 / volatility, density * d2 / (2.0 * years)
+
+
+@kernel()
 def inverse_premium(side, forward, strike, years, volatility):
     """Premium in coin of an option that pays off in the coin, ``max(0, side (S - K)) / S``: the price over the forward.
 

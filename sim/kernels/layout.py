@@ -412,7 +412,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("adl_heaps", RANKED, 3),  # [C, 2, traders]: longs, shorts that auto-deleveraging may close; one until it is needed
     ("adl_state", np.int64, 3),  # [C, 2, 5]: of which step, round, mark and ranking that is, and how many they are
     ("fund_peaks", np.int64, 2),  # [rows, 2]: steps and falling equities of the fund in the window, a ring
-    ("surface", np.float64, 2),  # [chains, SURFACE_CELLS] volatility surfaces; one row where there is none
+    ("surface", np.float64, 2),  # [chains, SURFACE_CELLS, then SURFACE_RECORD a recorded step] volatility surfaces
     ("noted", np.int64, 2),  # [C, 4]: last, mid and index as the tape of moves noted them last; the newest move
 )
 

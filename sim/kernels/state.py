@@ -56,6 +56,7 @@ from sim.kernels.layout import (
     SCHEDULE_COLUMNS,
     SPECIAL_ACCOUNTS,
     SURFACE_CELLS,
+    SURFACE_RECORD,
     TRADER_FLOATS,
     TRADER_INTS,
     W_VAULT,
@@ -350,6 +351,7 @@ def allocate(
     features: bool = False,
     oracle_columns: int = 0,
     chains: int = 0,
+    surface_rows: int = 0,
 ) -> State:
     """Make an empty market state with free lists and empty ladders.
 
@@ -377,6 +379,7 @@ def allocate(
         features: keep features of accounts, and a liquidation map.
         oracle_columns: columns of the oracle's exogenous paths, 0 where the index needs none.
         chains: option chains, each with a volatility surface.
+        surface_rows: rows of the record of surfaces, 0 where none moves.
 
     Returns:
         The state, every array zero except links and heads (-1) and the free list.
@@ -480,7 +483,7 @@ def allocate(
         "adl_heaps": (contracts, 2, 1),
         "adl_state": (contracts, 2, 5),
         "fund_peaks": (16, 2),
-        "surface": (max(chains, 1), SURFACE_CELLS),
+        "surface": (max(chains, 1), SURFACE_CELLS + SURFACE_RECORD * surface_rows),
         "noted": (contracts, 4),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}

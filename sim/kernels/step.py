@@ -57,6 +57,7 @@ from sim.kernels.state import (
     SPOT,
     WITH_EVALUATOR,
 )
+from sim.kernels.surface import note_flow, record_surfaces, update_surfaces
 
 STREAM_ARRIVAL, STREAM_LIQUIDATION = 0, 1
 
@@ -73,7 +74,7 @@ def no_publication(state, slot):
 
 @kernel()
 def begin(state):
-    """Phase 1, world: a new step, the index, expiring orders, funding and settlement. Mutates books and ledger."""
+    """Phase 1, world: a new step, index, volatility surfaces, expiring orders, payments. Mutates books and ledger."""
     meta = state.meta
     if meta[M_RECORD_CAUSES] != 0 and meta[M_READINGS] == 0:
         open_tape(state)
@@ -90,6 +91,7 @@ def begin(state):
             state.quotes[contract].volume_day = volume - state.quotes[contract].volume_day_start
             state.quotes[contract].volume_day_start = volume
     read_oracles(state)
+    update_surfaces(state)
     set_option_indexes(state)
     note_indexes(state)
     expire(state, step)
@@ -127,10 +129,12 @@ def house_messages(state):
 
 @kernel(WITH_EVALUATOR)
 def record(state, evaluate):
-    """Phase 8, record: contracts that end settle, averages move to the end of the step, the row is written when due."""
+    """Phase 8, record: contracts that end settle, averages move to the end of the step, the row is written if due."""
+    note_flow(state)
     expire_contracts(state)
     close_marks(state)
     if state.meta[M_STEP] % state.meta[M_RECORD_EVERY] == 0:
+        record_surfaces(state)
         record_step(state, evaluate)
 
 

@@ -11,7 +11,6 @@ from agents import arbitrageurs, fundamentalists, hedgers, leveraged, liquidator
 from agents import news_traders as news
 from agents import reference_makers as reference
 from agents import spread_traders as spreads
-from agents import stop_loss_traders as stops
 from agents import vault as backstop
 from agents.desk import Bid, Desk
 from sim.kernels.state import BUY, M_BIDS, M_MESSAGES, SELL, copy_of
@@ -44,13 +43,6 @@ CASES = {
     "leverage_targeters": ("leverage_targeters", {"count": 100, "period": 4}, leveraged.rebalance, 1),
     "spread_traders": ("spread_traders", {"count": 60, "period": 3, "other": "C1"}, spreads.decide, 2),
     "spread_traders-reversed": ("spread_traders", {"contract": "C1", "other": "C0", "period": 1}, spreads.decide, 2),
-    "stop_loss_traders": ("stop_loss_traders", {"count": 60, "pause": 30, "hold": 200}, stops.decide, 1),
-    "stop_loss_traders-trailing": (
-        "stop_loss_traders",
-        {"count": 60, "trailing": True, "trigger": "last", "stop_least": 0, "round_share": 1.0},
-        stops.decide,
-        1,
-    ),
     "value_arbitrageurs": ("value_arbitrageurs", {"count": 20, "period": 2}, arbitrageurs.decide, 1),
     "news_traders": ("news_traders", {"count": 20, "period": 2, "horizon": 3}, news.decide, 1),
     "liquidators": ("liquidators", {"count": 20, "period": 2}, liquidators.decide, 1),
