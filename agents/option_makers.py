@@ -214,8 +214,11 @@ class OptionMakers(Population):
 
     @classmethod
     def check(cls, params: Any, market: MarketInfo) -> list[Problem]:
-        """The range of deltas must be one."""
+        """The range of deltas must be one, and the hedge a perpetual or future."""
         found = super().check(params, market)
+        for terms in market.terms:
+            if terms.name == (params.contract or market.contracts[0]) and (terms.is_option or terms.kind == "spot"):
+                found.append(Problem("", "contract", terms.name, f"a perpetual or future, not {terms.kind}"))
         if params.most_delta < params.least_delta:
             found.append(Problem("", "most_delta", params.most_delta, f"at least least_delta ({params.least_delta})"))
         return found

@@ -314,5 +314,8 @@ def test_bad_parameters_are_named(params: dict[str, Any], key: str) -> None:
 
 
 def test_an_option_cannot_be_the_hedge() -> None:
+    info = agents.MarketInfo(tuple(one.name for one in chain()), terms=tuple(chain()))
+    with pytest.raises(ConfigError, match="a perpetual or future"):
+        agents.create("option_makers", "m", {"contract": chain()[3].name}, info)
     with pytest.raises(ConfigError, match="a perpetual or future"):
         makers(contract=chain()[3].name)

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from agents.kernels import option_makers as kernels
+from agents.python_agent import PythonPopulation, PythonTrader
 from experiments import build, scenario
 from sim.errors import ConfigError
+from sim.interfaces import AccountView
+from sim.kernels.state import SUBTICKS
 from sim.market import Market
 
 SEEDED_AT, STEPS = 200, 500
@@ -138,3 +141,86 @@ class TestChange:
             population.change(market, opinion_sigma=0.5, child_lots=9)
         number = market.population_number("fundamentalists")
         assert market.state.pop_params[number, population.PARAMS.index("child_lots")] == population.params.child_lots
+
+
+class Gambler(PythonTrader):
+    """Takes a quote of an option at random."""
+
+    def step(self) -> None:
+        if self.draw("size") < 0.5:
+            options = [k for k, terms in enumerate(self.model.contracts) if terms.is_option]
+            k = options[int(self.draw("which") * len(options))]
+            lots = 1 + int(4 * self.draw("lots"))
+            quote = self.quote(k)
+            side = 1 if self.draw("side") < 0.5 else -1
+            if (quote.ask if side > 0 else quote.bid) > 0:
+                self.limit(side * lots, quote.ask if side > 0 else quote.bid, contract=k, immediate=True)
+
+
+class Gamblers(PythonPopulation):
+    """Random flow in options."""
+
+    agent = Gambler
+
+
+@pytest.fixture(scope="module")
+def traded() -> Iterator[tuple[Market, list[dict[str, float]]]]:
+    """A market in which random flow trades against the makers for three quarters of a day."""
+    from agents.registry import _registered, register
+
+    register("gamblers")(Gamblers)
+    raw: dict[str, Any] = {
+        "extends": "calm",
+        "market": {"steps": 1000, "burn_in": 0},
+        "chains": [{"name": "X", "underlying": "perp", "expiry_days": [1, 3], "strikes": 5, "priced_on": "mark",
+                    "tick_size": 0.02, "tick_value": 2}],
+        "populations": [
+            {"kind": "option_makers", "name": "dealers", "count": 2, "vega_lots": 30.0, "band_lots": 2.0},
+            {"kind": "gamblers", "name": "gamblers", "count": 6},
+        ],
+    }  # fmt: skip
+    one = build.market(scenario.parse(raw, name="t", file="t"), 4, views=True)
+    found = []
+    while one.tick < 1000:
+        one.run_until(one.tick + 10)
+        for view in dealers(one):
+            lot = float(one.state.quotes["mark"][0]) / SUBTICKS * float(one.state.contracts["tick_value"][0])
+            found.append({"net": view.net_delta, "vega": view.vega / (lot * kernels.VEGA_OF_LOT)})
+    yield one, found
+    one.close()
+    _registered.pop("gamblers")
+
+
+def test_makers_trade_both_ways_and_stay_within_their_limits(
+    traded: tuple[Market, list[dict[str, float]]],
+) -> None:
+    """Random flow is absorbed: vega stays near its limit at most, deltas are hedged, money adds up."""
+    market, found = traded
+    volume = market.state.quotes["volume"][1:]
+    assert volume.sum() > 1000 and (volume > 0).sum() > 10
+    vega = np.array([row["vega"] for row in found])
+    assert vega.max() > 0 > vega.min() or np.abs(vega).max() < 30
+    assert np.abs(vega).max() < 30 * 1.5
+    assert np.quantile(np.abs([row["net"] for row in found]), 0.9) < 4
+    market.check()
+
+
+def test_makers_earn_the_spread_on_random_flow(traded: tuple[Market, list[dict[str, float]]]) -> None:
+    market, _ = traded
+    gained = {
+        name: sum(int(market.equity(a.account)) for a in agents_of(market, name)) - paid_in(market, name)
+        for name in ("dealers", "gamblers")
+    }
+    assert gained["dealers"] > 0 > gained["gamblers"]
+
+
+def agents_of(market: Market, name: str) -> list[Any]:
+    """Rows of a population."""
+    first = market.populations[market.population_number(name)].first
+    count = market.populations[market.population_number(name)].count
+    return [AccountView(market, first + row) for row in range(count)]
+
+
+def paid_in(market: Market, name: str) -> int:
+    """Deposits of a population."""
+    return sum(int(market.state.deposits[view.account, 0]) for view in agents_of(market, name))
