@@ -175,7 +175,7 @@ def traded() -> Iterator[tuple[Market, list[dict[str, float]]]]:
         "chains": [{"name": "X", "underlying": "perp", "expiry_days": [1, 3], "strikes": 5, "priced_on": "mark",
                     "tick_size": 0.02, "tick_value": 2}],
         "populations": [
-            {"kind": "option_makers", "name": "dealers", "count": 2, "vega_lots": 30.0, "band_lots": 2.0},
+            {"kind": "option_makers", "name": "dealers", "count": 2, "vega_lots": 30.0, "band_lots": 10.0},
             {"kind": "gamblers", "name": "gamblers", "count": 6},
         ],
     }  # fmt: skip
@@ -201,11 +201,12 @@ def test_makers_trade_both_ways_and_stay_within_their_limits(
     vega = np.array([row["vega"] for row in found])
     assert vega.max() > 0 > vega.min() or np.abs(vega).max() < 30
     assert np.abs(vega).max() < 30 * 1.5
-    assert np.quantile(np.abs([row["net"] for row in found]), 0.9) < 4
+    assert np.quantile(np.abs([row["net"] for row in found]), 0.9) < 12
     market.check()
 
 
 def test_makers_earn_the_spread_on_random_flow(traded: tuple[Market, list[dict[str, float]]]) -> None:
+    """With a wide band: hedged within two lots, what the hedge costs in this book is more than the spread brings."""
     market, _ = traded
     gained = {
         name: sum(int(market.equity(a.account)) for a in agents_of(market, name)) - paid_in(market, name)
