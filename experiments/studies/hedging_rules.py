@@ -67,7 +67,7 @@ def measure(task: Task) -> jobs.UnitResult:
     base = build.market(task.scenario, task.seed)
     base.run_until(SEEDED_AT)
     number = base.population_number("dealers")
-    population = base.populations[number]
+    population: Any = base.populations[number]
     account = population.first
     records = []
     for rule, params in RULES.items():
