@@ -182,7 +182,7 @@ count = 5
 
 def test_a_run_keeps_its_surface(tmp_path: Path) -> None:
     (tmp_path / "options.toml").write_text(FILE)
-    done = CliRunner().invoke(app, ["run", str(tmp_path / "options.toml"), "--check", "--out", str(tmp_path / "out")])
+    done = CliRunner().invoke(app, ["run", str(tmp_path / "options.toml"), "--out", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
     table = pd.read_parquet(tmp_path / "out" / "surface.parquet")
     assert set(table["expiry_step"]) == {180, 1440}
