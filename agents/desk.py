@@ -201,9 +201,9 @@ class Desk:
         """One uniform of the population's stream."""
         return float(keyed.uniform(self.seed, self.stream + purpose, step, index))
 
-    def uniform4(self, purpose: int, step: int, index: int) -> tuple[float, float, float, float]:
-        """Four uniforms of the population's stream."""
-        a, b, c, d = keyed.uniform4(self.seed, self.stream + purpose, step, index, 0)
+    def uniform4(self, purpose: int, step: int, index: int, block: int = 0) -> tuple[float, float, float, float]:
+        """Four uniforms of the population's stream; further blocks hold four more each."""
+        a, b, c, d = keyed.uniform4(self.seed, self.stream + purpose, step, index, block)
         return float(a), float(b), float(c), float(d)
 
     @staticmethod

@@ -14,6 +14,7 @@ from sim.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from agents.columns import Population, PopulationParams
+    from sim.contracts import Contract
 
 # kind: (module, what the kind does in one line)
 _BUILT_IN: dict[str, tuple[str, str]] = {
@@ -21,15 +22,21 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     "noise": ("agents.noise", "takers who split large parent orders into small market orders"),
     "fundamentalists": ("agents.fundamentalists", "trade towards a private opinion of value"),
     "hedgers": ("agents.hedgers", "hedge an exposure held outside the exchange"),
+    "producers": ("agents.producers", "sell forward what they will produce"),
+    "consumers": ("agents.producers", "buy forward what they will need"),
     "market_makers": ("agents.market_makers", "quote both sides, widen and withdraw when volatility rises"),
     "reference_makers": ("agents.reference_makers", "quote around an outside price, leaning against their inventory"),
     "trend_followers": ("agents.leveraged", "leveraged; open on a trend or against it, then hold"),
     "leverage_targeters": ("agents.leveraged", "rebalance to a leverage that the margin rule bounds"),
     "spread_traders": ("agents.spread_traders", "trade the price ratio of two contracts against their value ratio"),
+    "basis_arbitrageurs": ("agents.carry_traders", "cash and carry: trade the basis between two contracts"),
+    "funding_arbitrageurs": ("agents.carry_traders", "hold a perpetual against its underlying for the funding"),
     "value_arbitrageurs": ("agents.arbitrageurs", "trade the price towards the exogenous value at once"),
     "news_traders": ("agents.news_traders", "trade on what the value has moved and the market has not"),
+    "stop_loss_traders": ("agents.stop_loss_traders", "hold positions with stops off the book"),
     "liquidators": ("agents.liquidators", "bid for positions of failing accounts and unwind them in the book"),
     "adversaries": ("agents.adversaries", "push the price into clusters of liquidation prices"),
+    "option_makers": ("agents.option_makers", "quote options and hedge their delta in the book of the underlying"),
     "vault": ("agents.vault", "take failed accounts over as the backstop and unwind them as a market maker"),
 }
 _registered: dict[str, type[Population]] = {}
@@ -45,11 +52,13 @@ class MarketInfo:
         contracts: contract names in order.
         dt_seconds: simulated seconds per step.
         steps_per_day: steps in a trading day.
+        terms: the contracts themselves, in the same order, where they are known.
     """
 
     contracts: tuple[str, ...]
     dt_seconds: float = 60.0
     steps_per_day: int = 1440
+    terms: tuple[Contract, ...] = ()
 
 
 def register(kind: str) -> Callable[[P], P]:

@@ -9,7 +9,7 @@ import agents
 from agents.registry import MarketInfo
 from experiments import regimes
 from experiments.contract_terms import contract_of
-from experiments.events import DepegEvent, EventBase, OracleFaultEvent, ValueJumpEvent, VolatilityEvent
+from experiments.events import DepegEvent, EventBase, OracleFaultEvent, SeedOptions, ValueJumpEvent, VolatilityEvent
 from experiments.scenario import Scenario
 from experiments.sections import ClearingSection
 from sim.breakers import Breakers
@@ -34,6 +34,9 @@ _SCRIPTED = (
     "entry_spread",
     "currency",
     "share",
+    "gamma_per_depth",
+    "leverage",
+    "hedged",
 )
 
 
@@ -82,7 +85,8 @@ def world(scenario: Scenario, seed: int) -> WorldPaths:
 
 def populations(scenario: Scenario) -> list[Any]:
     """The scenario's populations."""
-    info = MarketInfo(scenario.contract_names, scenario.market.dt_seconds, scenario.market.steps_per_day)
+    market, terms = scenario.market, tuple(contracts(scenario))
+    info = MarketInfo(scenario.contract_names, market.dt_seconds, market.steps_per_day, terms)
     return [agents.create(spec.kind, spec.name, spec.params, info) for spec in scenario.populations]
 
 
@@ -97,6 +101,8 @@ def _scripted(event: EventBase, scenario: Scenario) -> ScriptedEvent:
     if stated.get("duration_steps") is not None:
         known["steps"] = stated["duration_steps"]
     contract = getattr(event, "contract", None)
+    if isinstance(event, SeedOptions):
+        known |= {"strikes": tuple(event.strikes), "options": _options(event, scenario)}
     return ScriptedEvent(
         name=event.name,
         kind=event.kind,
@@ -104,6 +110,20 @@ def _scripted(event: EventBase, scenario: Scenario) -> ScriptedEvent:
         contract=scenario.contract_names.index(contract) if contract is not None else 0,
         side=BUY if getattr(event, "side", "sell") == "buy" else SELL,
         **known,
+    )
+
+
+def _options(event: SeedOptions, scenario: Scenario) -> tuple[int, ...]:
+    """Numbers of the options that an event may give out."""
+    chains = [section.chain for section in scenario.contracts if section.chain]
+    chain = event.chain or next(iter(chains), None)
+    return tuple(
+        number
+        for number, section in enumerate(scenario.contracts)
+        if section.chain is not None
+        and section.chain == chain
+        and (not event.expiry_days or section.expiry_days in event.expiry_days)
+        and event.option_type in ("both", section.option_type)
     )
 
 

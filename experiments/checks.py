@@ -15,6 +15,7 @@ from experiments.events import (
     EventBase,
     OracleFaultEvent,
     SeedOpenInterest,
+    SeedOptions,
     SwapCollateral,
     step_of,
 )
@@ -119,10 +120,12 @@ def events(
         if population is not None and population not in known:
             reader.choice(f"{key}.population", population, known)
         reader.add(Problem("", f"{key}.{name}", value, allowed) for name, value, allowed in event.contradictions())
-        if isinstance(event, SeedOpenInterest) and contracts:
+        if isinstance(event, SeedOpenInterest | SeedOptions) and contracts:
             held = {c.name: c.kind for c in contracts}.get(contract or contracts[0].name, "linear_perpetual")
             if held == "spot" or held.endswith("option"):
                 reader.add([Problem("", f"{key}.contract", contract, f"a perpetual or future, not {held}")])
+        if isinstance(event, SeedOptions):
+            _seeded_options(reader, event, key, contracts)
         _world_event(reader, event, key, contracts)
         found.append(event)
         step = step_of(event, market.steps_per_day, dates) if market is not None else None
@@ -132,6 +135,32 @@ def events(
             allowed = "only in a historical world" if dates is None else f"a trading day {dates[0]} to {dates[-1]}"
             reader.add([Problem("", f"{key}.at_date", event.at_date, allowed)])
     return found, steps
+
+
+def _seeded_options(reader: _Reader, event: SeedOptions, key: str, contracts: Sequence[ContractSection]) -> None:
+    """The chain and its expiries exist, and are about what the hedge trades."""
+    chains = list(dict.fromkeys(contract.chain for contract in contracts if contract.chain))
+    if event.chain is None and len(chains) != 1:
+        reader.add([Problem("", f"{key}.chain", None, "the name of a chain" + _listed(chains))])
+        return
+    if event.chain is not None and event.chain not in chains:
+        reader.choice(f"{key}.chain", event.chain, chains)
+        return
+    listed = [contract for contract in contracts if contract.chain == (event.chain or chains[0])]
+    days = sorted({contract.expiry_days for contract in listed if contract.expiry_days is not None})
+    for day in event.expiry_days:
+        if day not in days:
+            allowed = "an expiry of the chain: " + ", ".join(f"{one:g}" for one in days)
+            reader.add([Problem("", f"{key}.expiry_days", day, allowed)])
+    named = {contract.name: contract for contract in contracts}
+    hedge = named.get(event.contract) if event.contract is not None else contracts[0]
+    about = listed[0].underlying
+    if hedge is not None and about is not None:
+        mine = hedge.underlying or hedge.base_currency
+        if mine is None and hedge.kind.startswith("inverse"):
+            mine = hedge.currency
+        if (mine or hedge.name) != about:
+            reader.add([Problem("", f"{key}.contract", hedge.name, f"a perpetual or future about {about}")])
 
 
 def _world_event(reader: _Reader, event: EventBase, key: str, contracts: Sequence[ContractSection]) -> None:
@@ -261,7 +290,8 @@ def market_info(market: MarketSection | None, contracts: Sequence[ContractSectio
     """What populations must know of the market, or None while it is not valid."""
     if market is None or not contracts:
         return None
-    return MarketInfo(tuple(c.name for c in contracts), market.dt_seconds, market.steps_per_day)
+    terms = tuple(contract_terms.contract_of(contract, market) for contract in contracts)
+    return MarketInfo(tuple(c.name for c in contracts), market.dt_seconds, market.steps_per_day, terms)
 
 
 def _hinted(problems: Sequence[Problem], contracts: Sequence[ContractSection]) -> list[Problem]:

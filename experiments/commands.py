@@ -58,13 +58,13 @@ def compare(
 
 
 def flat_book(
-    *, gain: Sequence[float], accounts: int, depth: int, sale: Sequence[int], mark: str, policy: str, out: str | None,
-    as_json: bool,
+    *, gain: Sequence[float], gamma_gain: Sequence[float], accounts: int, depth: int, sale: Sequence[int], mark: str,
+    policy: str, out: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """``marginlab flat-book``."""
     from experiments.studies.flat_book import FlatBooks, lines, study
 
-    asked = FlatBooks(tuple(gain), tuple(sale), accounts, depth, mark, policy)
+    asked = FlatBooks(tuple(gain), tuple(sale), accounts, depth, mark, policy, tuple(gamma_gain))
     asked.books()  # every combination is checked before anything runs or is written
     folder = new_folder(out) if out is not None else None
     result = study(asked)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, StrictInt, field_validator
 
 from experiments.sections import Count, Name, Number, Positive, Rate, Section, Steps
 from sim.clock import IN_STEPS
@@ -143,6 +143,52 @@ class SeedOpenInterest(EventBase):
         return found
 
 
+class SeedOptions(EventBase):
+    """Options are given to a population at their marks, against an account that is never called.
+
+    The size is that of the feedback: how many lots the population's delta hedge changes by while the underlying falls
+    5 %, over the bid lots that rest within 5 % of the mid at that step; or a number of lots. Every strike and expiry
+    that is asked for gets the same number. Before any price moves the options are worth what was paid for them.
+    """
+
+    kind: Literal["seed_options"]
+    population: Name
+    contract: Name | None = Field(
+        None, description="perpetual or future in which the delta is hedged; the first contract if left out"
+    )
+    chain: Name | None = Field(None, description="may be left out where there is one chain")
+    gamma_per_depth: Annotated[Number, Field(ge=-1000, le=1000)] | None = Field(
+        None,
+        description="lots the hedge changes by over a fall of 5 % per bid lot within 5 %; positive: it buys options",
+    )
+    lots: Annotated[StrictInt, Field(ge=-(10**9), le=10**9)] | None = Field(
+        None, description="lots of every option in place of that; negative: the population sells them"
+    )
+    expiry_days: list[Positive] = Field(default=[], description="expiries to use, as the chain lists them; none: all")
+    option_type: Literal["both", "call", "put"] = "both"
+    strikes: Annotated[list[Positive], Field(min_length=2, max_length=2)] = Field(
+        default=[0.9, 1.1], description="least and largest strike, over the price of the underlying at that step"
+    )
+    hedged: bool = Field(True, description="also give the position in `contract` that makes each account delta-neutral")
+    leverage: Positive | None = Field(
+        None,
+        description="value of the options' underlying over the cash that they are given, besides premiums; "
+        "if left out they keep their own cash, and what they pay for options is given to them",
+    )
+
+    def contradictions(self) -> list[tuple[str, object, str]]:
+        """A size, and a range of strikes that is one."""
+        found: list[tuple[str, object, str]] = []
+        if (self.gamma_per_depth is None) == (self.lots is None):
+            found.append(("gamma_per_depth", self.gamma_per_depth, "one of gamma_per_depth and lots"))
+        elif not (self.gamma_per_depth or self.lots):
+            key = "lots" if self.gamma_per_depth is None else "gamma_per_depth"
+            found.append((key, getattr(self, key), "a number other than 0"))
+        if self.strikes[1] < self.strikes[0]:
+            found.append(("strikes", self.strikes, "the least strike first"))
+        return found
+
+
 class Moment(EventBase):
     """Nothing happens: a name for a step, to fork at or to measure from."""
 
@@ -158,6 +204,7 @@ EventSpec = Annotated[
     | SwapCollateral
     | MakersWithdraw
     | SeedOpenInterest
+    | SeedOptions
     | Moment,
     Field(discriminator="kind"),
 ]
@@ -170,6 +217,7 @@ EVENT_KINDS: dict[str, type[EventBase]] = {
     "swap_collateral": SwapCollateral,
     "withdraw_makers": MakersWithdraw,
     "seed_open_interest": SeedOpenInterest,
+    "seed_options": SeedOptions,
     "moment": Moment,
 }
 

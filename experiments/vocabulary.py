@@ -232,6 +232,18 @@ _CATALOGUE = (
             "larger", "smaller"),
     Measure("before_event_share", "liquidated before the event", "fraction", "liquidation",
             "Lots liquidated between fork and event, as a share of open interest at the fork.", "larger", "smaller"),
+    Measure("realised_volatility", "realised volatility", "fraction", "price",
+            "Root of the sum of squared ten-minute log returns of the mid, per square root of 24 hours."),
+    Measure("run_up", "run-up", "fraction", "price",
+            "Largest rise of the mid from an earlier low in the window, as a share of that low.", "larger", "smaller"),
+    Measure("momentum", "half-hour momentum", "number", "price",
+            "Lag-one autocorrelation of half-hour log returns of the mid: positive where moves go on, negative where "
+            "they reverse."),
+    Measure("move", "move over the window", "fraction", "price",
+            "Last mid of the window over the first, less one."),
+    Measure("strike_distance", "settlement from the strike", "fraction", "price",
+            "Distance of the final settlement price from the strike that was nearest when options were seeded, as a "
+            "share of that strike.", "farther", "nearer"),
 )  # fmt: skip
 
 MEASURES: dict[str, Measure] = {measure.name: measure for measure in _CATALOGUE}

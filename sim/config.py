@@ -131,14 +131,14 @@ class ScriptedEvent:
 
     Attributes:
         name: of the event; forks and measures refer to it.
-        kind: ``"metaorder"``, ``"withdraw_makers"``, ``"seed_open_interest"``, ``"swap_collateral"`` or ``"moment"``;
-            other kinds only mark their step.
+        kind: ``"metaorder"``, ``"withdraw_makers"``, ``"seed_open_interest"``, ``"seed_options"``,
+            ``"swap_collateral"`` or ``"moment"``; other kinds only mark their step.
         step: step before which it happens: its first effects are in step ``step + 1``.
         contract: contract index.
         side: 1 buy, -1 sell (metaorder).
-        lots: size in lots; 0 when stated otherwise.
+        lots: size in lots; 0 when stated otherwise; of every option, negative where they are sold (seed_options).
         steps: duration in steps.
-        population: name of the population (seed_open_interest).
+        population: name of the population (seed_open_interest, seed_options).
         per_bid_depth: open interest as a multiple of bid lots within 5 % of the mid (seed_open_interest).
         long_share: share of the seeded lots that is long.
         leverage_low: smallest leverage of seeded positions.
@@ -146,6 +146,13 @@ class ScriptedEvent:
         entry_spread: standard deviation of log entry prices around the mark.
         currency: name of a currency (swap_collateral).
         share: part of each wallet (swap_collateral).
+        options: numbers of the options that may be given (seed_options).
+        gamma_per_depth: lots by which the hedge of the options changes while the underlying falls 5 %, over the bid
+            lots resting within 5 % of the mid; positive where the population buys options (seed_options).
+        strikes: least and largest strike over the price of the underlying (seed_options).
+        leverage: value of the options' underlying over the cash that the population brings; 0: it keeps its own
+            (seed_options).
+        hedged: give a position in ``contract`` that offsets the delta (seed_options).
     """
 
     name: str
@@ -163,3 +170,8 @@ class ScriptedEvent:
     entry_spread: float = 0.02
     currency: str = ""
     share: float = 1.0
+    options: tuple[int, ...] = ()
+    gamma_per_depth: float = 0.0
+    strikes: tuple[float, float] = (0.9, 1.1)
+    leverage: float = 0.0
+    hedged: bool = True

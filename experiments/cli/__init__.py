@@ -19,8 +19,9 @@ from sim.errors import ConfigError, InstallationError, MarginLabError
 
 # isort: off
 # the order of help
-from experiments.cli import studies, cascades, sweeps, query, procyclicality, sensitivity, scaling  # noqa: F401
-from experiments.cli import facts, impact, validation, calibration, models  # noqa: F401
+from experiments.cli import studies, cascades, gamma, sweeps, query  # noqa: F401
+from experiments.cli import procyclicality, sensitivity, scaling  # noqa: F401
+from experiments.cli import facts, impact, feedback, validation, calibration, models  # noqa: F401
 from experiments.cli import listings  # noqa: F401
 # isort: on
 

@@ -39,14 +39,15 @@ def whole(key: str, text: str) -> int:
     return int(text)
 
 
-def numbers(key: str, text: str) -> tuple[float, ...]:
-    """Numbers between 0 and 100, by commas."""
+def numbers(key: str, text: str, *, zero: bool = False) -> tuple[float, ...]:
+    """Numbers between 0 and 100 (0 itself where ``zero``), by commas."""
     try:
         found = tuple(float(part) for part in text.split(","))
     except ValueError:
         found = ()
-    if not found or any(not 0 < value < 100 for value in found):
-        raise ConfigError.of(key, text, "numbers above 0 separated by commas, for example 0.2,1.1,1.65")
+    if not found or any(not (0 < value < 100 or (zero and value == 0)) for value in found):
+        least = "of at least" if zero else "above"
+        raise ConfigError.of(key, text, f"numbers {least} 0 separated by commas, for example 0.2,1.1,1.65")
     return found
 
 

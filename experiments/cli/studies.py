@@ -94,8 +94,19 @@ def compare(
 @app.command(name="flat-book")
 def flat_book(
     gain: Annotated[
-        str, typer.Option("--gain", help="Liquidated lots per tick over bid lots per tick, by commas.")
-    ] = "0.2,0.5,0.8,1.2",
+        str | None,
+        typer.Option(
+            "--gain", help="Liquidated lots per tick over bid lots per tick, by commas; 0.2,0.5,0.8,1.2 if left out."
+        ),
+    ] = None,
+    gamma_gain: Annotated[
+        str | None,
+        typer.Option(
+            "--gamma-gain",
+            help="Lots per tick that hedging dealers sell into a fall over bid lots per tick, by commas; every one is "
+            "combined with every --gain, and with no liquidations where that is left out.",
+        ),
+    ] = None,
     accounts: Annotated[str, typer.Option("--accounts", help="Leveraged longs below the book.")] = "2000",
     depth: Annotated[str, typer.Option("--depth", metavar="LOTS", help="Bid lots per tick.")] = "240",
     sale: Annotated[
@@ -109,8 +120,12 @@ def flat_book(
     """Check the exchange against a law: on a flat book a fall is amplified by 1 / (1 - g)."""
     from experiments import commands
 
+    if gain is None:
+        gain = "0.2,0.5,0.8,1.2" if gamma_gain is None else "0"
     commands.flat_book(
-        gain=numbers("--gain", gain), accounts=whole("--accounts", accounts), depth=whole("--depth", depth),
+        gain=numbers("--gain", gain, zero=gamma_gain is not None),
+        gamma_gain=(0.0,) if gamma_gain is None else numbers("--gamma-gain", gamma_gain, zero=True),
+        accounts=whole("--accounts", accounts), depth=whole("--depth", depth),
         sale=tuple(whole("--sale", part) for part in sale.split(",")), mark=mark, policy=policy, out=out,
         as_json=as_json,
     )  # fmt: skip

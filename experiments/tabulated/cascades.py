@@ -48,7 +48,8 @@ def flat_book(result: Mapping[str, Any]) -> list[Table]:
         result: what :func:`experiments.studies.flat_book.study` gives.
     """
     columns = (
-        Column("sale", "Sale", "ticks"), Column("gain", "g"), Column("predicted", "Law", digits=3),
+        Column("sale", "Sale", "ticks"), Column("gain", "g"), Column("gamma_gain", "g of hedging"),
+        Column("predicted", "Law", digits=3),
         Column("measured", "Measured", digits=3), Column("relative_error", "Error", "%", digits=2),
         Column("integer_bound", "Error of whole lots", "%", digits=2),
         Column("branching_ratio", "Branching ratio", digits=3), Column("fall", "Fall", "ticks"),
@@ -59,7 +60,7 @@ def flat_book(result: Mapping[str, Any]) -> list[Table]:
         bound = None if row["predicted"] is None or row["runaway"] else 100.0 * row["integer_bound"]
         error = None if row["relative_error"] is None else 100.0 * row["relative_error"]
         rows.append(
-            (row["sale"], row["gain"], row["predicted"], row["measured"],
+            (row["sale"], row["gain"], row.get("gamma_gain", 0.0), row["predicted"], row["measured"],
              None if error is None else Estimate(error, signed=True), bound, row["branching_ratio"], row["fall"],
              row["liquidated"], row["rounds"])
         )  # fmt: skip

@@ -17,7 +17,7 @@ from tests.agents.rig import market_info
 
 def test_every_built_in_kind_can_be_created_with_its_defaults() -> None:
     for kind in _BUILT_IN:
-        params = {"other": "C1"} if kind == "spread_traders" else {}
+        params = {"other": "C1"} if "other" in agents.parameters(kind).model_fields else {}
         population = agents.create(kind, "some", params, market_info(2))
         assert isinstance(population, Population)
         assert population.kind == kind

@@ -140,7 +140,9 @@ def test_the_table_and_the_figure(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "key"),
     [
-        ({"gain": 0.0}, "--gain"),
+        ({"gain": 0.005}, "--gain"),
+        ({"gamma_gain": -0.5}, "--gamma-gain"),
+        ({"gamma_gain": 0.4999, "sale": 10_000}, "--gain"),
         ({"gain": float("nan")}, "--gain"),
         ({"gain": 0.9999}, "--gain"),
         ({"accounts": 0}, "--accounts"),

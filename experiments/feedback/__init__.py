@@ -1,0 +1,1 @@
+"""``marginlab feedback``: what prices around the mark would set off, at one moment of a run."""
