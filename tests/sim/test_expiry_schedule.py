@@ -8,10 +8,11 @@ from math import floor
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim import invariants
+from sim import invariants, options
 from sim.contracts import Contract
 from sim.kernels import funding, marks
 from sim.kernels import state as s
@@ -150,3 +151,54 @@ def test_an_option_trades_after_its_listing_and_until_it_expires() -> None:
     assert e.state.accounts["orders"][0] == 0
     assert np.all(e.state.quotes["open_interest"] == 0)
     invariants.check(e.state)
+
+
+@given(paths, st.integers(1, 3))
+def test_an_option_is_marked_at_its_expected_average(path: list[int], window: int) -> None:
+    made = contracts([1, 1, window], "index")
+    e = Exchange(2, contracts=made)
+    options_of_the_last = range(9, 13)
+    for now in range(1, LAST + 1):
+        e.state.meta[s.M_STEP] = now
+        e.state.quotes["index"][0] = path[now - 1]
+        marks.set_option_indexes(e.state)
+        marks.set_marks(e.state)
+        done = path[LAST - window : now - 1] if now > LAST - window else []
+        expected = (sum(done) + (window - len(done)) * path[now - 1]) / window / 16
+        years = (LAST - now) / (365 * 1440)
+        for c in options_of_the_last:
+            contract = made[c]
+            price = options.inverse_price if contract.kind == "inverse_option" else options.black76_price
+            value = float(price(contract.option_type, expected, contract.strike, years, 0.8)) / contract.tick_size
+            assert abs(e.state.quotes["mark"][c] / 16 - max(value, 1 / 16)) <= 1 / 16
+        if now == LAST:  # what is marked last is what is paid
+            before = e.state.quotes["mark"][options_of_the_last[0]] * made[9].tick_value / 16
+            e.trade(0, 1, 10, 1, 9)
+            cash = e.wallet(0)
+        funding.expire_contracts(e.state)
+    assert abs(e.wallet(0) - cash - 10 * before) <= 10
+
+
+@pytest.mark.parametrize("c", [9, 10, 11, 12])
+@pytest.mark.parametrize("done", [0, 1, 2])
+def test_the_delta_fades_as_the_average_fills(c: int, done: int) -> None:
+    from agents.kernels.option_greeks import DELTA, GAMMA, VALUE, empty_table, lot_greeks
+
+    made = contracts([1, 1, 3], "index")
+    e = Exchange(2, contracts=made)
+    e.state.contracts["years_per_step"] = 0.01
+    for now in range(LAST - 2, LAST - 2 + done):
+        e.state.meta[s.M_STEP] = now
+        e.state.quotes["index"][0] = 16 * 10_200
+        funding.expire_contracts(e.state)
+    e.state.meta[s.M_STEP] = LAST - 2
+    spot, h = 16.0 * 9_950, 1e-3
+    tables = []
+    for move in (1.0, np.exp(h), np.exp(-h)):
+        table = empty_table(e.state)
+        lot_greeks(e.state, c, spot * move, table)
+        tables.append(table[c])
+    here, up, down = tables
+    assert here[DELTA] == pytest.approx((up[VALUE] - down[VALUE]) / (2 * h), rel=1e-4)
+    assert here[GAMMA] == pytest.approx((up[DELTA] - down[DELTA]) / (2 * h), rel=1e-4)
+    assert marks.open_share(e.state, c) == pytest.approx(1 - done / 3)

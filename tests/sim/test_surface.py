@@ -217,6 +217,12 @@ def readable(made: Market) -> dict[int, tuple[float, float, float, float]]:
     reversion = log(2) * 365 / p.reversion_days
     trend = LEVEL * sqrt(p.return_days / (365 * log(2)))
     found: dict[int, tuple[float, float, float, float]] = {}
+
+    def ahead(expiry: int, done: int, price: float) -> float:
+        """Log of the average over the last five steps that is expected after step ``done``."""
+        seen = marks[expiry - 4 : done + 1]
+        return log((sum(seen) + (5 - len(seen)) * price) / 5)
+
     spot = long = LEVEL**2
     rho = p.skew
     for step in range(1, STEPS + 1):
@@ -235,16 +241,15 @@ def readable(made: Market) -> dict[int, tuple[float, float, float, float]]:
             spot, long = (min(max(x, 0.01**2), 25.0) for x in (spot, long))
             rho = min(max(rho, -0.999), 0.999)
         flow, tilt = (x * 0.5 ** (1 / (p.flow_days * 1440)) for x in (flow, tilt))
-        now = log(marks[step])
         for trade in trades[trades["step"] == step].itertuples():
             option = terms[str(trade.contract)]
             years = (option.expiry_step - step) / YEAR
             if not option.chain or years <= 0:
                 continue
             updated = step - step % 2
-            k = log(option.strike) - log(marks[updated - 1])
+            k = log(option.strike) - ahead(option.expiry_step, updated - 1, marks[updated - 1])
             deviation = smile(k, (option.expiry_step - updated) / YEAR, spot, long, rho, reversion) * sqrt(years)
-            k = log(option.strike) - now
+            k = log(option.strike) - ahead(option.expiry_step, step - 1, marks[step])
             d1 = deviation / 2 - k / deviation
             lots = trade.side * trade.lots * exp(-d1 * d1 / 2) * sqrt(years * 365 / 30) / p.flow_lots
             flow, tilt = flow + lots, tilt + lots * min(max(k / deviation, -1), 1)
