@@ -139,6 +139,17 @@ def test_options_are_priced_by_the_contract_that_leads() -> None:
     assert "chains.OPT.underlying = 'future'; allowed: spot, whose price is that of BTC" in found[0]
 
 
+@pytest.mark.parametrize("change", [{"listing_days": [0]}, {"tick_size": -1}, {"surface": {"skwe": 1}}])
+def test_a_wrong_chain_is_all_that_is_said(change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        scenario(CHAIN | change)
+    assert [problem.key.split(".")[:2] for problem in caught.value.problems] == [["chains", "OPT"]]
+    given = raw(CHAIN)
+    given["populations"][2]["contract"] = "OPT-1d-101-C"
+    with pytest.raises(ConfigError, match=r"populations\.quotes\.contract = 'OPT-1d-101-C'"):
+        parse(given, name="options", file="")
+
+
 def test_two_chains_of_one_name_are_refused() -> None:
     assert "chains.OPT.name = 'OPT'; allowed: a name that no other entry has" in problems(CHAIN, CHAIN)[0]
 
