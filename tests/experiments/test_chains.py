@@ -150,6 +150,15 @@ def test_a_wrong_chain_is_all_that_is_said(change: dict[str, Any]) -> None:
         parse(given, name="options", file="")
 
 
+def test_many_small_contracts_leave_room_for_a_large_one() -> None:
+    large = PERP | {"max_lots": 10**11}
+    wide = CHAIN | {"expiry_days": [1, 2, 3, 4, 5, 6], "strikes": 21}
+    assert len(scenario(wide, contracts=[large]).contracts) == 253
+    found = problems(wide, contracts=[PERP | {"max_lots": 10**12}])
+    assert len(found) == 1
+    assert "contracts.perp.max_lots = 1000000000000; allowed: a smaller scale" in found[0]
+
+
 def test_two_chains_of_one_name_are_refused() -> None:
     assert "chains.OPT.name = 'OPT'; allowed: a name that no other entry has" in problems(CHAIN, CHAIN)[0]
 
