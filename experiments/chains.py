@@ -57,8 +57,8 @@ def expand(raw: dict[str, Any]) -> tuple[list[ChainSection], list[Problem]]:
             found.append(Problem("", f"{key}.name", chain.name, "a name that no other entry has"))
             continue
         chains.append(chain)
-        wrong = [*surface_problems(chain.surface, f"{key}.surface"), *_problems(chain, key, listed)]
-        found += wrong
+        wrong = _problems(chain, key, listed)
+        found += [*surface_problems(chain.surface, f"{key}.surface"), *wrong]
         if not wrong and not any(one.get("chain") == chain.name for one in listed):
             reference = next(one for one in listed if one.get("name") == chain.underlying)
             raw["contracts"] = [*raw["contracts"], *options_of(chain, reference)]
@@ -134,6 +134,21 @@ def fold(problems: Sequence[Problem], contracts: Sequence[ContractSection]) -> l
             problem = Problem(problem.file, key, problem.value, problem.allowed)
         found.append(problem)
     return found
+
+
+def without_echoes(problems: Sequence[Problem], raw: Mapping[str, Any]) -> list[Problem]:
+    """Leave out that options are unknown where their chain is wrong and was not listed for that reason.
+
+    Args:
+        problems: of a file.
+        raw: its tables, chains expanded.
+    """
+    contracts, chains = raw.get("contracts"), raw.get("chains")
+    made = contracts if isinstance(contracts, list) else []
+    listed = {one.get("chain") for one in made if isinstance(one, Mapping)}
+    names = [one.get("name") for one in chains or () if isinstance(one, Mapping)] if isinstance(chains, list) else []
+    absent = tuple(f"{name}-" for name in names if name not in listed)
+    return [one for one in problems if not (isinstance(one.value, str) and one.value.startswith(absent))]
 
 
 def _is_number(value: Any) -> bool:

@@ -170,20 +170,28 @@ def _option(contract: Contract, reference: Contract) -> list[Problem]:
 
 
 def overflow(contracts: Sequence[Contract], accounts: int, account_minor: int) -> list[Problem]:
-    """Prove that no sum of money can leave a 64-bit integer, in any currency nor when converted."""
-    found = []
+    """Prove that no sum of money can leave a 64-bit integer, in any currency nor when converted.
+
+    The sum over contracts of the largest positions of all accounts must stay below the bound. Where it does not, the
+    contracts are named that would be too large if all were like them.
+    """
     rules = exchange_rules(contracts, account_minor)
     names = currencies_of(contracts)
+    largest: list[tuple[int, str]] = []
     for contract in contracts:
         price = 1 if contract.is_inverse else contract.max_price
-        product = overflow_product(contract.max_lots, price, contract.tick_value, len(contracts), accounts)
+        product = overflow_product(contract.max_lots, price, contract.tick_value, 1, accounts)
         formula = "max_lots x tick_value x 16" if contract.is_inverse else "max_lots x max_price x tick_value x 16"
         rate = _largest_rate(contracts, rules[names.index(contract.currency)])
         if rate > 1:
             product, formula = int(product * rate), f"{formula} x the rate of {contract.currency}"
-        coins = overflow_product(contract.max_lots, 1, contract.base_lot, len(contracts), accounts)
-        if coins > product:
-            product, formula = coins, "max_lots x base_lot x 16"
+        coins = overflow_product(contract.max_lots, 1, contract.base_lot, 1, accounts)
+        largest.append(max((product, formula), (coins, "max_lots x base_lot x 16")))
+    if sum(product for product, _ in largest) < OVERFLOW_BOUND:
+        return []
+    found = []
+    for contract, (one, formula) in zip(contracts, largest, strict=True):
+        product = one * len(contracts)
         if product < OVERFLOW_BOUND:
             continue
         scales = [("max_lots", contract.max_lots)]

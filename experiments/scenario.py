@@ -185,7 +185,7 @@ def parse(
     reader.add(found)
     scenario = reader.scenario(name, listed)
     if scenario is None:
-        raise ConfigError(reader.problems)
+        raise ConfigError(chains.without_echoes(reader.problems, raw))
     return scenario
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim.kernels import marks
 from sim.kernels import state as s
 from sim.options import (
     black76_greeks,
@@ -30,11 +31,12 @@ def chain_table(market: Market) -> pd.DataFrame:
     """Every option that is listed and has not expired, in the order of the contracts.
 
     Columns: ``contract``, ``chain``, ``option_type``, ``strike`` (price units of the underlying), ``expiry_step``,
-    ``years`` to expiry, ``forward``; ``bid``, ``ask``, ``mark`` (price units; inverse: coins; NaN for an empty side);
+    ``years`` to expiry, ``forward`` (within the settlement window the expected average); ``volume`` and
+    ``open_interest`` (lots); ``bid``, ``ask``, ``mark`` (price units; inverse: coins; NaN for an empty side);
     ``volatility`` (at which it is marked), ``bid_volatility``, ``ask_volatility`` (NaN where none gives the price);
-    ``volume`` and ``open_interest`` (lots); ``delta``, ``gamma``, ``vega``, ``theta``, ``vanna``, ``volga``, ``charm``
-    per unit of the underlying at the mark's volatility, by the forward, times in years (:class:`sim.options.Greeks`,
-    :class:`sim.options.SecondGreeks`; of inverse options in coin).
+    ``delta``, ``gamma``, ``vega``, ``theta``, ``vanna``, ``volga``, ``charm`` per unit of the underlying at the mark's
+    volatility, by ``forward``, times in years (:class:`sim.options.Greeks`, :class:`sim.options.SecondGreeks`; of
+    inverse options in coin).
     """
     import pandas as pd
 
@@ -45,10 +47,9 @@ def chain_table(market: Market) -> pd.DataFrame:
     contracts = [market.contracts[i] for i in numbers]
     own, reference = terms[numbers], terms["reference"][numbers].astype(np.int64)
     years = (own["expiry"] - step) * own["years_per_step"]
-    base = state.quotes[reference]
     tick = np.array([market.contracts[i].tick_size for i in reference]) / s.SUBTICKS
-    spot = np.where(own["priced_on"] == s.PRICED_ON_MARK, base["mark"], base["index"]) * tick
-    forward = spot * np.exp(own["interest_rate"] * years)
+    at_expiry = [marks.expected_final(state, i, float(marks.underlying_price(state, i))) for i in numbers.tolist()]
+    forward = np.array(at_expiry) * tick * np.exp(own["interest_rate"] * years)
     inverse = own["kind"] == s.INVERSE_OPTION
     quotes = state.quotes[numbers]
     own_tick = np.array([contract.tick_size for contract in contracts])

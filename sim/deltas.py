@@ -39,7 +39,7 @@ def hedge_lots(market: Market, contract: int, options: Sequence[int], factors: n
 
     Linear options and contracts have the derivative of their value by the price, inverse ones that of their value in
     coin by the logarithm of the price (for an option of premium c, N(d1) - c). Greeks are those of Black-76 on the
-    forward at the volatility at which the option is marked.
+    forward at the volatility at which the option is marked; within the settlement window, of what is not averaged yet.
 
     Args:
         market: the market, between two steps.
@@ -63,16 +63,18 @@ def hedge_lots(market: Market, contract: int, options: Sequence[int], factors: n
         terms = table[k]
         years = max(int(terms["expiry"]) - step, 0) * float(terms["years_per_step"])
         growth = float(exp(float(terms["interest_rate"]) * years))
-        spot = float(marks.underlying_price(state, k)) * at
+        moving = float(marks.underlying_price(state, k)) * at
+        spot = np.array([marks.expected_final(state, k, price) for price in moving.tolist()])
+        moving *= marks.open_share(state, k)
         found = black76_greeks(
             float(terms["option"]), spot * growth, float(terms["strike"]), years, float(terms["volatility"])
         )
         per_point = float(terms["payoff"]) / float(terms["divisor"])
         # by the logarithm of the price, minor units of the settlement currency
         if market.contracts[k].kind == "inverse_option":
-            delta = per_point * (found.delta - found.price / (spot * growth))
+            delta = per_point * (found.delta - found.price / (spot * growth)) * moving / spot
         else:
-            delta = per_point * found.delta * spot
+            delta = per_point * found.delta * moving
         if market.contracts[contract].is_inverse:
             lot = float(own["tick_value"]) * s.SUBTICKS / (mark * at)
         else:

@@ -55,7 +55,7 @@ class SurfaceParameters(BaseModel):
     premium: Annotated[Number, Field(gt=0, le=10)] = Field(1.0, description="implied over realised volatility")
     realised_days: Days = Field(1.0, description="half-life of realised variance, trading days")
     sample_seconds: Annotated[Number, Field(ge=0)] = Field(
-        300.0, description="between the prices whose squared returns are realised variance; 0: every step"
+        1800.0, description="between the prices whose squared returns are realised variance; 0: every step"
     )
     source: Literal["mark", "mid", "index"] = Field("mark", description="price of the underlying that is watched")
     leverage: Sensitivity = Field(

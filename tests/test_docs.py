@@ -53,7 +53,7 @@ def test_commands_exist(project_root: Path) -> None:
     assert {name for name in named if not re.search(rf"\b{name}\b", known)} == set()
 
 
-@pytest.mark.parametrize("page", ["step.md", "randomness.md", "contracts.md"])
+@pytest.mark.parametrize("page", ["step.md", "randomness.md", "contracts.md", "options.md"])
 def test_snippets_run(project_root: Path, page: str, capsys: pytest.CaptureFixture[str]) -> None:
     for snippet in blocks(project_root / "docs" / page, "python"):
         exec(compile(snippet, page, "exec"), {})

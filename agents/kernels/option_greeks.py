@@ -13,6 +13,7 @@ from agents.kernels.rows import value_of_lot
 from sim.kernels import ledger
 from sim.kernels.black76 import black76_greeks
 from sim.kernels.jit import kernel
+from sim.kernels.marks import expected_final, open_share
 from sim.kernels.realmath import exp
 from sim.kernels.state import INVERSE_OPTION, M_CONTRACTS, M_STEP, RATE_ONE, SPOT
 
@@ -67,22 +68,25 @@ def lot_greeks(state, k, spot, table):
     terms = state.contracts[k]
     years = max(terms.expiry - state.meta[M_STEP], 0) * terms.years_per_step
     growth = exp(terms.interest_rate * years)
-    forward = spot * growth
+    # within the settlement window the price moves only what is not averaged yet
+    expected, share = expected_final(state, k, spot), open_share(state, k)
+    forward, moving = expected * growth, spot * share
     value, delta, gamma, vega, _ = black76_greeks(
         np.float64(terms.option), forward, np.float64(terms.strike), years, terms.volatility
     )
     unit = np.float64(terms.payoff) / np.float64(terms.divisor)
     unit *= np.float64(state.conversion[terms.currency]) / np.float64(RATE_ONE)
     if terms.kind == INVERSE_OPTION:
-        coins = value / forward
+        coins, part = value / forward, moving / expected
+        by_forward = delta - coins
         table[k, VALUE] = unit * coins
-        table[k, DELTA] = unit * (delta - coins)
-        table[k, GAMMA] = unit * (gamma * forward - (delta - coins))
+        table[k, DELTA] = unit * part * by_forward
+        table[k, GAMMA] = unit * part * (part * (gamma * forward - by_forward) + (1.0 - part) * by_forward)
         table[k, VEGA] = unit * vega / forward
     else:
         table[k, VALUE] = unit * value / growth
-        table[k, DELTA] = unit * delta * spot  # discounting cancels the growth of the forward
-        table[k, GAMMA] = unit * spot * (delta + gamma * forward)
+        table[k, DELTA] = unit * delta * moving  # discounting cancels the growth of the forward
+        table[k, GAMMA] = unit * moving * (delta + gamma * growth * moving)
         table[k, VEGA] = unit * vega / growth
     table[k, FORWARD_DELTA] = delta
     table[k, DISCOUNT] = 1.0 / growth

@@ -83,11 +83,36 @@ def underlying_price(state, contract):
 
 
 @kernel()
+def open_share(state, contract):
+    """Share of a contract's final price that is still to be averaged: 1 before its settlement window."""
+    done = state.quotes[contract].final_count
+    if done == 0:
+        return 1.0
+    terms = state.contracts[contract]
+    window = min(terms.settle_window, terms.expiry)
+    return np.float64(max(window - done, 0)) / window
+
+
+@kernel()
+def expected_final(state, contract, price):
+    """Expected final price of a contract whose underlying stands at ``price``: what is averaged already, and the rest.
+
+    Within the settlement window the average so far and the price, by their steps, as venues mark options that settle at
+    an average; the delta by the price falls with :func:`open_share`.
+    """
+    done = state.quotes[contract].final_count
+    if done == 0:
+        return price
+    average = np.float64(state.quotes[contract].final_sum) / done
+    return average + open_share(state, contract) * (price - average)
+
+
+@kernel()
 def option_index(state, contract):
     """Black-76 value of an option on the price of its underlying at its volatility, sub-ticks, at least one."""
     terms = state.contracts[contract]
     years = max(terms.expiry - state.meta[M_STEP], 0) * terms.years_per_step
-    spot = np.float64(underlying_price(state, contract))
+    spot = expected_final(state, contract, np.float64(underlying_price(state, contract)))
     forward = spot * exp(terms.interest_rate * years)
     value = black76(np.float64(terms.option), forward, np.float64(terms.strike), years, terms.volatility)
     if terms.kind == INVERSE_OPTION:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.jit import kernel
+from sim.kernels.marks import expected_final, underlying_price
 from sim.kernels.realmath import exp, ln, power
 from sim.kernels.state import (
     BUY,
@@ -176,10 +177,8 @@ def put_volatilities(state):
 
 @kernel()
 def priced_log(state, contract):
-    """Log of the price at which an option is valued."""
-    quote = state.quotes[state.contracts[contract].reference]
-    price = quote.mark if state.contracts[contract].priced_on != 0 else quote.index
-    return ln(price / 16.0)
+    """Log of the price at which an option is valued: of the underlying, or of what its average is expected to be."""
+    return ln(expected_final(state, contract, np.float64(underlying_price(state, contract))) / 16.0)
 
 
 @kernel()

@@ -153,3 +153,71 @@ def test_bad_input_is_named(arguments: tuple[object, ...], key: str) -> None:
     with pytest.raises(ConfigError, match=key) as caught:
         options.black76_price(*arguments)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+@given(sides, forwards, moneyness, times, st.floats(0.05, 2.0), st.floats(-0.05, 0.1), st.booleans())
+def test_second_order_greeks_are_derivatives(
+    side: str, forward: float, ratio: float, years: float, volatility: float, rate: float, coin: bool
+) -> None:
+    strike = forward * ratio
+
+    def greeks(t: float = years, v: float = volatility) -> options.Greeks:
+        if coin:
+            return options.inverse_greeks(side, forward, strike, t, v)
+        return options.black76_greeks(side, forward, strike, t, v, rate)
+
+    if coin:
+        second = options.inverse_second(side, forward, strike, years, volatility)
+    else:
+        second = options.black76_second(side, forward, strike, years, volatility, rate)
+    h = 1e-4 * volatility
+    up, down = greeks(v=volatility + h), greeks(v=volatility - h)
+    size = 1.0 if coin else forward
+    assert second.vanna == pytest.approx((up.delta - down.delta) / (2 * h), rel=1e-4, abs=1e-7 / volatility)
+    by_volatility = (up.vega - down.vega) / (2 * h)
+    assert second.volga == pytest.approx(by_volatility, rel=1e-4, abs=1e-6 * size * years**0.5 / volatility)
+    h = 1e-4 * years
+    later, sooner = greeks(t=years - h), greeks(t=years + h)
+    assert second.charm == pytest.approx((later.delta - sooner.delta) / (2 * h), rel=1e-4, abs=1e-6 / years)
+
+
+@given(forwards, moneyness, times, volatilities)
+def test_second_order_greeks_of_calls_and_puts_are_the_same(
+    forward: float, ratio: float, years: float, volatility: float
+) -> None:
+    call, put = (options.black76_second(side, forward, forward * ratio, years, volatility) for side in ("call", "put"))
+    assert (call.vanna, call.volga, call.charm) == (put.vanna, put.volga, put.charm)
+    gap = options.inverse_second("call", forward, forward * ratio, years, volatility).charm
+    gap -= options.inverse_second("put", forward, forward * ratio, years, volatility).charm
+    # of the coin deltas call less put is the strike over the forward, which time does not change
+    assert gap == pytest.approx(0.0, abs=1e-9 / years)
+
+
+def test_an_option_without_time_has_no_second_order_greeks() -> None:
+    second = options.black76_second("call", 110.0, 100.0, [0.0, 1.0], [0.5, 0.0])
+    assert second.vanna.tolist() == second.volga.tolist() == second.charm.tolist() == [0.0, 0.0]
+
+
+@given(sides, st.floats(1.0, 1e4), st.floats(0.5, 2.0), st.floats(0.01, 2.0), st.floats(0.1, 1.5), st.floats(0.0, 0.1))
+def test_implied_volatility_agrees_with_vollib(
+    side: str, forward: float, ratio: float, years: float, volatility: float, rate: float
+) -> None:
+    from vollib.black import black
+    from vollib.black.greeks import analytical
+    from vollib.black.implied_volatility import implied_volatility
+
+    strike, flag = forward * ratio, side[0]
+    price = float(options.black76_price(side, forward, strike, years, volatility, rate))
+    assert price == pytest.approx(black(flag, forward, strike, years, rate, volatility), rel=1e-9, abs=1e-11 * forward)
+    greeks = options.black76_greeks(side, forward, strike, years, volatility, rate)
+    for name in ("delta", "gamma"):
+        theirs = getattr(analytical, name)(flag, forward, strike, years, rate, volatility)
+        assert getattr(greeks, name) == pytest.approx(theirs, rel=1e-9, abs=1e-11)
+    # theirs is per point of volatility
+    theirs = 100 * analytical.vega(flag, forward, strike, years, rate, volatility)
+    assert greeks.vega == pytest.approx(theirs, rel=1e-9, abs=1e-9 * forward)
+    outer = price - max((1 if side == "call" else -1) * (forward - strike), 0.0) * np.exp(-rate * years)
+    if outer > 1e-6 * forward:
+        found = options.implied_volatility(side, price, forward, strike, years, rate)
+        assert found == pytest.approx(implied_volatility(price, forward, strike, rate, years, flag), rel=1e-8)
+        assert found == pytest.approx(volatility, rel=1e-7)
