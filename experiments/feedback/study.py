@@ -70,6 +70,10 @@ class Feedback:
             raise ConfigError.of("--at-step", self.at_step, f"a step of the run, 0 to {scenario.steps}")
         if self.contract is not None and self.contract not in scenario.contract_names:
             raise ConfigError.of("--contract", self.contract, "one of " + ", ".join(scenario.contract_names))
+        kind = scenario.contracts[self.number].kind
+        if kind == "spot" or kind.endswith("option"):
+            name = self.contract or scenario.contract_names[0]
+            raise ConfigError.of("--contract", name, f"a perpetual or future, not {kind}")
         known = [spec.name for spec in scenario.populations]
         for name in self.populations or ():
             if name not in known:
@@ -147,7 +151,7 @@ def lines(result: Mapping[str, Any]) -> Sequence[str]:
         "Delta hedged by: " + (", ".join(f"{k} ({v:g})" for k, v in result["hedgers"].items()) or "nobody"),
     ]
     for way, side in (("fall", "bid"), ("rise", "ask")):
-        gain = {key: "n/a" if value is None else f"{value:.3f}" for key, value in result["gain"][way].items()}
+        gain = {key: "n/a" if value is None else f"{value + 0.0:.3f}" for key, value in result["gain"][way].items()}
         shown.append(
             f"Gain over a {way} of {100 * result['near']:g} %: {gain['all']} (gamma {gain['gamma']}, liquidations "
             f"{gain['liquidations']}, stops {gain['stops']}; {result['depth'][side]:.0f} {side} lots)"
@@ -163,7 +167,7 @@ def lines(result: Mapping[str, Any]) -> Sequence[str]:
     head = ["price", "change", "dealer gamma", "liquidated", "stops", "depth", "gain"]
     body = [
         [
-            f"{row['price']:g}", f"{100 * row['change']:+.1f} %", *(f"{row[key]:.1f}" for key in
+            f"{row['price']:g}", f"{100 * row['change']:+.1f} %", *(f"{row[key] + 0.0:.1f}" for key in
             ("dealer_gamma", "liquidated", "stops", "depth")), "-" if row["gain"] is None else f"{row['gain']:.3f}",
         ]
         for row in _thinned(result["bands"])
