@@ -14,7 +14,7 @@ from experiments import build
 from experiments.scenario import Scenario
 from experiments.store import plain
 from experiments.terminal import columns
-from sim.errors import ConfigError
+from sim.errors import ConfigError, Problem
 from sim.maps import PriceMap, hedgers, price_map
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SIZES = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Orders whose reach is told, as shares of the lots that rest within 5 %."""
 NEAR = 0.05
+_OPTIONS = {"width": "--width", "step": "--band", "smooth": "--smooth"}
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,16 @@ class Feedback:
         return self.scenario.contract_names.index(self.contract) if self.contract is not None else 0
 
     def of(self, market: Market) -> PriceMap:
-        """The map of a market as it stands."""
-        return price_map(market, self.number, self.populations, self.width, self.step, self.smooth)
+        """The map of a market as it stands.
+
+        Raises:
+            ConfigError: bands or widths that do not go with its price.
+        """
+        try:
+            return price_map(market, self.number, self.populations, self.width, self.step, self.smooth)
+        except ConfigError as error:
+            problems = [Problem(p.file, _OPTIONS.get(p.key, p.key), p.value, p.allowed) for p in error.problems]
+            raise ConfigError(problems) from None
 
 
 def measure(asked: Feedback) -> dict[str, Any]:

@@ -11,13 +11,14 @@ fork without either. Four numbers are set beside each other, each giving up one 
 - ``still, mid``: the same with the mark that the venue uses;
 - ``market``: the whole market goes on trading.
 
-Run with ``python -m experiments.studies.departure --seeds 5000:5020``.
+Run with ``python -m experiments.studies.departure --seeds 5020:5030``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +29,6 @@ import numpy as np
 from experiments import build
 from experiments.scenario import Scenario, parse, tables
 from experiments.seeds import parse_seeds
-from experiments.statistics import mean_interval
 from experiments.store import plain
 from experiments.terminal import columns
 from sim.config import ScriptedEvent
@@ -39,7 +39,7 @@ SCENARIO = "perpetual-shock"
 SEEDED, SOLD = 4319, 4320
 """Steps after which positions are given and the sale comes."""
 WINDOW = 60
-"""Steps over which the lowest trade is looked for."""
+"""Steps over which the lowest bid is looked for."""
 RUNGS = ("law", "map", "still", "still, mid", "market")
 
 
@@ -108,7 +108,9 @@ def scenario(design: Design) -> Scenario:
 
 
 def fall(market: Market, lots: int) -> float:
-    """Sell at once and give the distance from the mark to the lowest trade of the window, ticks; closes the market.
+    """Sell at once and give the distance from the mark to the lowest best bid of the window, ticks; closes the market.
+
+    The bid is read between steps: within a step others trade after the sale, so that the last trade tells little.
 
     Without lots nothing is sold, and what remains is how far the price falls by itself.
     """
@@ -117,10 +119,10 @@ def fall(market: Market, lots: int) -> float:
     twin = market.fork(events=[sale] if lots else [])
     lowest = start
     for _ in range(WINDOW - 1):
-        before = int(twin.state.quotes["volume"][0])
         twin.advance(1)
-        if int(twin.state.quotes["volume"][0]) != before:
-            lowest = min(lowest, float(twin.state.quotes["last"][0]))
+        bid = int(twin.state.quotes["bid"][0])
+        if bid > 0:
+            lowest = min(lowest, float(bid))
     twin.close()
     market.close()
     return start - lowest
@@ -161,38 +163,34 @@ def measure(design: Design, seed: int, share: float) -> dict[str, Any]:
         with_, without = (fall(arm(base, answered=on, still=still, mark=mark), lots) for on in (True, False))
         row[rung] = with_ / without if without > 0 else None
         row[f"{rung}, alone"] = without
-    for answered in (True, False):
-        row[f"no sale, {'answered' if answered else 'alone'}"] = fall(
-            arm(base, answered=answered, still=False, mark=None), 0
-        )
+    for name, answered in (("answered", True), ("alone", False)):
+        row[f"no sale, {name}"] = fall(arm(base, answered=answered, still=False, mark=None), 0)
     base.close()
     return row
 
 
 def table(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Means and 95 % intervals over seeds by design, with the number of seeds in which a prediction runs away."""
-    head = ["design", "seeds", "g", *RUNGS]
-    shown = [head]
+    """Medians and quartiles over seeds by design; a prediction without end counts as infinite."""
+    shown = [["design", "seeds", "g", *RUNGS]]
     for label in dict.fromkeys(row["design"] for row in rows):
         own = [row for row in rows if row["design"] == label]
-        cells = [label, str(len(own)), f"{np.mean([row['g all'] for row in own]):.3f}"]
+        cells = [label, str(len(own)), f"{np.median([row['g all'] for row in own]):.2f}"]
         for rung in RUNGS:
-            values = [row[rung] for row in own if row[rung] is not None]
-            ran = len(own) - len(values)
-            told = f"{ran} run away" if ran else ""
-            if values:
-                interval = mean_interval(values)
-                span = "" if len(values) < 2 else f" [{interval['low']:.2f}, {interval['high']:.2f}]"
-                told = f"{np.mean(values):.2f}{span}" + (f" ({told})" if told else "")
-            cells.append(told)
+            values = sorted(math.inf if row[rung] is None else row[rung] for row in own)
+            low, middle, high = (values[round(q * (len(values) - 1))] for q in (0.25, 0.5, 0.75))
+            cells.append(f"{_told(middle)} ({_told(low)} to {_told(high)})")
         shown.append(cells)
     return shown
+
+
+def _told(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "runs away"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the options, measure, print the table and keep the rows."""
     parser = argparse.ArgumentParser(prog="python -m experiments.studies.departure", description=__doc__)
-    parser.add_argument("--seeds", default="5000:5020")
+    parser.add_argument("--seeds", default="5020:5030")
     parser.add_argument("--sale", type=float, default=0.2, help="sale over the bid lots within 5 %%")
     parser.add_argument("--out", default=None, help="file for the rows, JSON")
     given = parser.parse_args(arguments)

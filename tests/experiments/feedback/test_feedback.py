@@ -102,6 +102,8 @@ def test_sizes_are_shares_of_what_rests_and_feedback_lengthens_the_way(chain: Pa
         (["--populations", "dealers,nobody"], "--populations = 'nobody'"),
         (["--width", "1.5"], "--width"),
         (["--band", "0"], "--band"),
+        (["--at-step", "60", "--band", "99999"], "--band = 99999; allowed: whole ticks"),
+        (["--at-step", "60", "--smooth", "0.5"], "--smooth = 0.5; allowed: a share of the price"),
         (["--smooth", "-1"], "--smooth"),
         (["--margin", "nothing"], "margin.regime"),
         (["--seed", "x"], "--seed"),
@@ -149,13 +151,13 @@ def test_the_table_of_the_ladder() -> None:
         "g all": 0.4,
         **dict.fromkeys(departure.RUNGS, 2.0),
     }
-    head, shown = departure.table([row, row | {"law": None, "market": 4.0}])
+    rows = [row, row | {"law": None, "market": 4.0}, row | {"law": None}]
+    head, shown = departure.table(rows)
     cells = dict(zip(head, shown, strict=True))
     assert cells["design"] == "gamma -0.3 + longs 1"
-    assert cells["g"] == "0.400"
-    assert cells["law"] == "2.00 (1 run away)"
-    assert cells["map"].startswith("2.00 [2.00")
-    assert cells["market"].startswith("3.00 [")
+    assert cells["g"] == "0.40"
+    assert cells["law"] == "runs away (2.00 to runs away)"
+    assert cells["market"] == "2.00 (2.00 to 4.00)"
 
 
 @pytest.mark.study
