@@ -50,6 +50,7 @@ def _clone(market: Market, state: s.State, python: Mapping[str, Any], margin_sta
     for name in (
         "config", "contracts", "populations", "events", "clearing", "record", "world", "margin", "shadows",
         "scales", "run_seed", "contract_table", "has_views", "mean_since", "frozen", "published",
+        "silenced",
     ):  # fmt: skip
         setattr(twin, name, getattr(market, name))
     twin.changed_params = dict(market.changed_params)

@@ -97,7 +97,9 @@ class PriceMap:
         found = np.empty(len(lots))
         window = np.ones(2 * round(self.smooth * self.mark / (2 * self.step)) + 1)
         for side in (-1, 1):
-            rows = self.side == side
+            rows = np.flatnonzero(self.side == side)
+            if not len(rows):
+                continue
             sums = [_moving_sum(one[rows], window) for one in (lots, self.depth)]
             found[rows] = _ratio(sums[0], sums[1])
         return found
@@ -105,7 +107,7 @@ class PriceMap:
     def parts(self) -> dict[str, Floats]:
         """The gain of each mechanism alone: ``gamma``, ``liquidations``, ``stops``."""
         return {
-            "gamma": self._over_depth(-self.dealer_gamma),
+            "gamma": self._over_depth(0.0 - self.dealer_gamma),
             "liquidations": self._over_depth(self.liquidated),
             "stops": self._over_depth(self.stops),
         }
@@ -122,7 +124,7 @@ class PriceMap:
         chosen = self.within(fall)
         rests = float(self.depth[chosen].sum())
         found = {
-            "gamma": float(-self.dealer_gamma[chosen].sum()),
+            "gamma": float((0.0 - self.dealer_gamma[chosen]).sum()),
             "liquidations": float(self.liquidated[chosen].sum()),
             "stops": float(self.stops[chosen].sum()),
         }
@@ -244,7 +246,7 @@ def price_map(
         columns["delta"].append(delta[1:])
         columns["gamma"].append(np.diff(delta) / (side * band))
         fallen, due = _liquidated(market, contract, ticks / mark)
-        columns["liquidated"].append(-side * fallen / band)
+        columns["liquidated"].append(-side * fallen / band + 0.0)
         columns["depth"].append(_depth(market, contract, side, ticks) / band)
         columns["stops"].append(_stops(market, contract, side, ticks) / band)
     joined = {name: np.concatenate(pair) for name, pair in columns.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +121,7 @@ class Market(mesa.Model):
         self.mean_since = 0
         self.frozen: Frozen | None = None
         self.published: RiskParameters | None = None
+        self.silenced: frozenset[str] = frozenset()
         self.changed_params: dict[str, Any] = {}  # of populations by name, where they differ from the scenario's
         self._check_parts()
         self._allocate()
@@ -236,7 +237,9 @@ class Market(mesa.Model):
         self.view = LiveView(self)
         idle = socket(step.no_decision, s.DECIDE_TYPE)
         decide = [
-            socket(population.decide, s.DECIDE_TYPE) if population.decide is not None else idle
+            socket(population.decide, s.DECIDE_TYPE)
+            if population.decide is not None and population.name not in self.silenced
+            else idle
             for population in self.populations
         ]
         self._decide = tuple(decide + [idle] * (s.POPULATIONS_MAX - len(decide)))
@@ -253,7 +256,9 @@ class Market(mesa.Model):
         self._evaluate = socket(self.margin.requirement_kernel or pyrule.stored_requirement, s.REQUIREMENT_TYPE)
         self._phases = tuple(socket(phase, s.PHASE_TYPE) for phase in (step.admit_and_match, step.clear_and_record))
         self._python = [
-            (number, population) for number, population in enumerate(self.populations) if population.decide is None
+            (number, population)
+            for number, population in enumerate(self.populations)
+            if population.decide is None and population.name not in self.silenced
         ]
         self._observe: Any = getattr(self.margin, "observe_kernel", None)
         self.state.meta[s.M_STORED] = self.margin.requirement_kernel is None
@@ -571,6 +576,23 @@ class Market(mesa.Model):
         steps = max(self.tick - self.mean_since, 1)
         means = self.state.model_rate_sum.mean(axis=1) / steps
         return dict(zip([self.margin.name, *self.shadows], (float(m) for m in means), strict=True))
+
+    def silence(self, names: Collection[str]) -> None:
+        """Let populations decide nothing from here on: what they have in the book rests until it trades or expires.
+
+        Forks that are made later are silent in the same way. A book that nobody renews shows what an order and the
+        feedback that it sets off do by themselves.
+
+        Args:
+            names: of populations.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        for name in names:
+            self.population_number(name)
+        self.silenced = frozenset(names)
+        self._connect()
 
     def fork(
         self,

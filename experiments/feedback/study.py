@@ -14,7 +14,7 @@ from experiments import build
 from experiments.scenario import Scenario
 from experiments.store import plain
 from experiments.terminal import columns
-from sim.errors import ConfigError
+from sim.errors import ConfigError, Problem
 from sim.maps import PriceMap, hedgers, price_map
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SIZES = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Orders whose reach is told, as shares of the lots that rest within 5 %."""
 NEAR = 0.05
+_OPTIONS = {"width": "--width", "step": "--band", "smooth": "--smooth"}
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,10 @@ class Feedback:
             raise ConfigError.of("--at-step", self.at_step, f"a step of the run, 0 to {scenario.steps}")
         if self.contract is not None and self.contract not in scenario.contract_names:
             raise ConfigError.of("--contract", self.contract, "one of " + ", ".join(scenario.contract_names))
+        kind = scenario.contracts[self.number].kind
+        if kind == "spot" or kind.endswith("option"):
+            name = self.contract or scenario.contract_names[0]
+            raise ConfigError.of("--contract", name, f"a perpetual or future, not {kind}")
         known = [spec.name for spec in scenario.populations]
         for name in self.populations or ():
             if name not in known:
@@ -90,8 +95,16 @@ class Feedback:
         return self.scenario.contract_names.index(self.contract) if self.contract is not None else 0
 
     def of(self, market: Market) -> PriceMap:
-        """The map of a market as it stands."""
-        return price_map(market, self.number, self.populations, self.width, self.step, self.smooth)
+        """The map of a market as it stands.
+
+        Raises:
+            ConfigError: bands or widths that do not go with its price.
+        """
+        try:
+            return price_map(market, self.number, self.populations, self.width, self.step, self.smooth)
+        except ConfigError as error:
+            problems = [Problem(p.file, _OPTIONS.get(p.key, p.key), p.value, p.allowed) for p in error.problems]
+            raise ConfigError(problems) from None
 
 
 def measure(asked: Feedback) -> dict[str, Any]:
@@ -147,7 +160,7 @@ def lines(result: Mapping[str, Any]) -> Sequence[str]:
         "Delta hedged by: " + (", ".join(f"{k} ({v:g})" for k, v in result["hedgers"].items()) or "nobody"),
     ]
     for way, side in (("fall", "bid"), ("rise", "ask")):
-        gain = {key: "n/a" if value is None else f"{value:.3f}" for key, value in result["gain"][way].items()}
+        gain = {key: "n/a" if value is None else f"{value + 0.0:.3f}" for key, value in result["gain"][way].items()}
         shown.append(
             f"Gain over a {way} of {100 * result['near']:g} %: {gain['all']} (gamma {gain['gamma']}, liquidations "
             f"{gain['liquidations']}, stops {gain['stops']}; {result['depth'][side]:.0f} {side} lots)"
@@ -163,7 +176,7 @@ def lines(result: Mapping[str, Any]) -> Sequence[str]:
     head = ["price", "change", "dealer gamma", "liquidated", "stops", "depth", "gain"]
     body = [
         [
-            f"{row['price']:g}", f"{100 * row['change']:+.1f} %", *(f"{row[key]:.1f}" for key in
+            f"{row['price']:g}", f"{100 * row['change']:+.1f} %", *(f"{row[key] + 0.0:.1f}" for key in
             ("dealer_gamma", "liquidated", "stops", "depth")), "-" if row["gain"] is None else f"{row['gain']:.3f}",
         ]
         for row in _thinned(result["bands"])

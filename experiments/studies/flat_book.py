@@ -222,7 +222,7 @@ def market(book: FlatBook, *, causes: bool = False) -> Market:
         )  # fmt: skip
         populations.append(Holders("longs", params, info))
     if strip is not None:
-        populations.append(dealers(strip, info, TICK_VALUE))
+        populations.append(dealers(strip, info))
         seeded = ScriptedEvent(
             "options", "seed_options", SALE - 1, lots=-strip.lots, population=DEALERS, strikes=(0.0, math.inf),
             options=tuple(range(1, len(contracts))),

@@ -1,4 +1,4 @@
-"""Options with one gamma at every price, and the dealer who has sold them, for the flat-book law."""
+"""Options with one gamma at every price, and the option maker who has sold them, for the flat-book law."""
 
 from __future__ import annotations
 
@@ -6,15 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from pydantic import Field
-
-from agents.columns import PopulationParams
-from agents.python_agent import PythonPopulation, PythonTrader
+import agents
 from agents.registry import MarketInfo
 from sim.contracts import Contract
-from sim.deltas import hedge_lots, live_options
-from sim.interfaces import PopulationSetup
 from sim.options import black76_price
 
 CHAIN = "strip"
@@ -86,42 +80,10 @@ class Strip:
         return found
 
 
-class DealerParams(PopulationParams):
-    """What the dealer can pay for."""
-
-    capital: int = Field(ge=0, description="deposit, minor units")
-
-
-class Dealer(PythonTrader):
-    """Holds what it was given and keeps its delta at zero, at market, once per step."""
-
-    def step(self) -> None:
-        """Trade the difference between the position and minus the delta of the options at the mark."""
-        market = self.model
-        options = live_options(market, self.population.contract)
-        held = np.array([self.position(k) for k in options])
-        if not held.any():
-            return
-        delta = float(held @ hedge_lots(market, self.population.contract, options, 1.0)[:, 0])
-        self.market(-round(delta) - self.lots)
-
-
-class Dealers(PythonPopulation):
-    """A dealer who hedges the delta of its options in full."""
-
-    Params = DealerParams
-    agent = Dealer
-
-    def capital(self, setup: PopulationSetup) -> np.ndarray:
-        """Enough never to be called."""
-        return np.full(self.count, self.params.capital, np.int64)
-
-    def hedged_share(self, market: Any) -> float:
-        """All of the delta is hedged."""
-        return 1.0
-
-
-def dealers(strip: Strip, info: MarketInfo, tick_value: int) -> Dealers:
-    """The dealer of a strip, with cash for every loss that it can have."""
-    capital = 8 * strip.start * tick_value * max(strip.lots * (strip.below + _ABOVE), 1)
-    return Dealers(DEALERS, DealerParams(capital=capital, contract=info.contracts[0]), info)
+def dealers(strip: Strip, info: MarketInfo) -> Any:
+    """A dealer who never quotes, hedges all of its delta once per step at market, and cannot be called."""
+    params = {
+        "count": 1, "contract": info.contracts[0], "quotes": False, "hedge": "time", "hedge_period": 1,
+        "child_lots": 2**40, "capital_lots": 8.0 * max(strip.lots * (strip.below + _ABOVE), 1),
+    }  # fmt: skip
+    return agents.create("option_makers", DEALERS, params, info)

@@ -9,12 +9,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.drawing.flat_book import figure
 from experiments.studies.flat_book import FlatBook, FlatBooks, lines, market, measure, study
+from sim.deltas import hedge_lots, live_options
 from sim.errors import ConfigError
 from sim.kernels import ledger
 from sim.kernels import state as s
@@ -135,6 +137,61 @@ def test_the_table_and_the_figure(tmp_path: Path) -> None:
     assert drawn.png.is_file()
     assert drawn.svg.is_file()
     assert "of 1 / (1 \N{MINUS SIGN} g); runs away" in drawn.title
+
+
+@pytest.mark.parametrize(
+    ("gain", "gamma"), [(0.0, 0.2), (0.0, 0.5), (0.0, 0.8), (0.2, 0.3), (0.4, 0.4), (0.1, 0.1), (0.3, 0.6)]
+)
+def test_hedging_dealers_obey_the_law_alone_and_with_liquidations(gain: float, gamma: float) -> None:
+    book = FlatBook(gain, accounts=500, gamma_gain=gamma)
+    found = measure(book)
+    assert found["exogenous_fall"] == book.sale
+    assert found["predicted"] == pytest.approx(1 / (1 - gain - gamma))
+    assert abs(found["relative_error"]) <= found["integer_bound"] < 0.02
+    assert not found["exhausted"]
+    if gain:  # the record of causes tells forced fills from the dealer's
+        assert found["branching_ratio"] == pytest.approx(gain, abs=0.02)
+    else:
+        assert found["liquidated"] == 0
+
+
+@pytest.mark.parametrize(("gain", "gamma"), [(0.0, 1.0), (0.0, 1.6), (0.5, 0.5), (0.6, 0.7)])
+def test_with_dealers_the_book_runs_away_until_they_and_the_longs_have_sold_all(gain: float, gamma: float) -> None:
+    book = FlatBook(gain, accounts=500, sale=60, gamma_gain=gamma)
+    found = measure(book)
+    assert found["runaway"]
+    assert found["exhausted"]
+    assert found["fall"] == pytest.approx(book.end, abs=2)
+    assert found["liquidated"] == (book.accounts if gain else 0)
+
+
+def test_the_options_of_the_flat_book_have_one_gamma() -> None:
+    book = FlatBook(0.0, gamma_gain=0.5)
+    exchange = market(book)
+    exchange.run_until(3)
+    exchange.check()
+    strip = book.strip
+    assert strip is not None
+    options = live_options(exchange)
+    prices = 1 - np.linspace(0, 0.8 * book.cluster / book.start, 60)
+    deltas = -strip.lots * hedge_lots(exchange, 0, options, prices).sum(axis=0)
+    gamma = np.diff(deltas) / np.diff(prices * book.start)
+    assert -gamma == pytest.approx(0.5 * book.depth, rel=1e-3)
+    held = exchange.state.positions["lots"]
+    assert held[:, 0].max() == round(-deltas[0])  # the hedge
+    exchange.close()
+
+
+def test_without_anyone_who_answers_nothing_is_amplified() -> None:
+    found = measure(FlatBook(0.0))
+    assert found["measured"] == found["predicted"] == 1
+    assert not found["exhausted"]
+
+
+def test_lots_of_options_round_gamma_and_the_bound_says_so() -> None:
+    book = FlatBook(0.0, depth=3, sale=200, gamma_gain=0.31)
+    found = measure(book)
+    assert abs(found["relative_error"]) <= found["integer_bound"]
 
 
 @pytest.mark.parametrize(
