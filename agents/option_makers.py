@@ -77,7 +77,7 @@ class OptionMakerParams(PopulationParams):
     quotes: bool = Field(True, description="whether they quote; if not, they only hedge what they hold")
     slices: int = Field(10, ge=1, le=10_000, description="parts in which the chain is requoted, one per decision")
     pull_move: float = Field(
-        0.005, gt=0, le=1, description="log move of the underlying at which all quotes are pulled and renewed"
+        0.001, gt=0, le=1, description="log move of the underlying at which all quotes are pulled and renewed"
     )
     half_spread_vol: float = Field(0.02, gt=0, le=10, description="half-spread in volatility, when the market is calm")
     half_spread_ticks: float = Field(1.0, ge=0, description="least half-spread, ticks of the option")
@@ -214,8 +214,11 @@ class OptionMakers(Population):
 
     @classmethod
     def check(cls, params: Any, market: MarketInfo) -> list[Problem]:
-        """The range of deltas must be one."""
+        """The range of deltas must be one, and the hedge a perpetual or future."""
         found = super().check(params, market)
+        for terms in market.terms:
+            if terms.name == (params.contract or market.contracts[0]) and (terms.is_option or terms.kind == "spot"):
+                found.append(Problem("", "contract", terms.name, f"a perpetual or future, not {terms.kind}"))
         if params.most_delta < params.least_delta:
             found.append(Problem("", "most_delta", params.most_delta, f"at least least_delta ({params.least_delta})"))
         return found

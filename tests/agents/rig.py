@@ -56,11 +56,16 @@ def market(
     seed: int = 1,
     steps: int = 400,
     info: agents.MarketInfo | None = None,
+    table: Sequence[Contract] = (),
 ) -> tuple[State, list[Population]]:
     """A market in its first state, with populations filled in; each is named after its kind."""
+    if table:
+        info, contracts = agents.MarketInfo(tuple(one.name for one in table), 60.0, 1440), len(table)
     info = info or market_info(contracts)
     populations = [agents.create(kind, kind, params, info) for kind, params in kinds]
-    table = [Contract(name=name, initial_price=PRICE, max_price=1 << 15, price_band=0.5) for name in info.contracts]
+    table = table or [
+        Contract(name=name, initial_price=PRICE, max_price=1 << 15, price_band=0.5) for name in info.contracts
+    ]
     traders = sum(population.count for population in populations)
     state = allocate(
         traders=traders,
