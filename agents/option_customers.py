@@ -21,7 +21,7 @@ from agents.kernels import option_greeks as greeks
 from agents.kernels.rows import DRAW_ROW, DRAW_SETUP, uniforms_of_rows
 from agents.registry import MarketInfo, register
 from sim.clock import IN_STEPS
-from sim.errors import Problem
+from sim.errors import ConfigError, Problem
 from sim.kernels import realmath
 from sim.kernels.state import CLOSED, GTC, IOC, LIQUIDATING, MARKET, OPEN, PI_PERIOD, REDUCE_ONLY, SPOT
 
@@ -264,7 +264,7 @@ class OptionCustomers(Population):
 
     @classmethod
     def check(cls, params: Any, market: MarketInfo) -> list[Problem]:
-        """There must be options, sizes are counted in what is no option, and deltas are hedged in what can be short."""
+        """Sizes are counted in what is no option, and deltas are hedged in what can be sold short."""
         found = super().check(params, market)
         if params.close_days and params.least_days <= params.close_days:
             allowed = f"above close_days ({params.close_days:g}), or what is bought is closed at once"
@@ -277,12 +277,13 @@ class OptionCustomers(Population):
         if kind.endswith("_option") or (hedges and kind == "spot"):
             allowed = f"a perpetual or future{'' if hedges else ' or spot'}, not {kind}"
             found.append(Problem("", "contract", name, allowed))
-        elif not any(terms.is_option for terms in market.terms):
-            found.append(Problem("", "contract", name, "a contract of a market in which options are listed"))
         return found
 
     def values(self, setup: PopulationSetup) -> Mapping[str, float]:
-        """Parameters of the kernel."""
+        """Parameters of the kernel. In a market without options there is nothing for them to do."""
+        if not any(terms.is_option for terms in setup.contracts):
+            name = setup.contracts[self.contract].name
+            raise ConfigError.of("contract", name, "a contract of a market in which options are listed")
         p = self.params
         own = {
             "side": self.SIDE,
