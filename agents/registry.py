@@ -37,6 +37,11 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     "liquidators": ("agents.liquidators", "bid for positions of failing accounts and unwind them in the book"),
     "adversaries": ("agents.adversaries", "push the price into clusters of liquidation prices"),
     "option_makers": ("agents.option_makers", "quote options and hedge their delta in the book of the underlying"),
+    "covered_writers": ("agents.option_customers", "own the underlying and sell calls on it"),
+    "put_buyers": ("agents.option_customers", "own the underlying and buy puts on it"),
+    "vault_sellers": ("agents.option_customers", "sell options of one expiry after another and hold them"),
+    "gamma_scalpers": ("agents.option_customers", "buy straddles and trade their delta away in the underlying's book"),
+    "call_buyers": ("agents.option_customers", "buy calls, at any time or on a trend"),
     "vault": ("agents.vault", "take failed accounts over as the backstop and unwind them as a market maker"),
 }
 _registered: dict[str, type[Population]] = {}
