@@ -8,6 +8,7 @@ columns and parameters once, in its kernel file, and both the compiled decision 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +22,7 @@ from sim.errors import ConfigError, Problem
 if TYPE_CHECKING:
     from sim.interfaces import PopulationSetup
     from sim.kernels.state import State
+    from sim.market import Market
 
 STATUS_NAMES = ("open", "called", "liquidating", "closed")
 
@@ -212,6 +214,53 @@ class Population:
         if contract.is_inverse:
             return int(lots * contract.tick_value / price)
         return int(lots * price * contract.tick_value)
+
+    def change(self, market: Market, **params: Any) -> None:
+        """Change parameters that the decision reads, from the next step of a live market on.
+
+        A fork takes the present parameters with it, and from then on each has its own. ``params`` stays what the
+        population was made with.
+
+        Args:
+            market: the market, between two steps.
+            params: parameters by name, as a scenario file spells them.
+
+        Raises:
+            ConfigError: a parameter is not allowed, or it was used only when the market was made.
+        """
+        fixed = set(PopulationParams.model_fields) | {"period"}
+        known = [name for name in self.Params.model_fields if name not in fixed]
+        wrong = [name for name in params if name not in known]
+        if wrong:
+            allowed = "a parameter that can change while the market runs: " + ", ".join(known)
+            raise ConfigError(Problem("", name, params[name], allowed) for name in wrong)
+        number = market.population_number(self.name)
+        before: Any = market.changed_params.get(self.name, self.params)
+        after = self._checked(before.model_dump() | params, self.market)
+        setup = market.population_setup(number)
+        old = self._values_of(before, setup)
+        unread = [
+            name
+            for name in params
+            if getattr(after, name) != getattr(before, name)
+            and self._values_of(before.model_copy(update={name: getattr(after, name)}), setup) == old
+            and self._values_of(after.model_copy(update={name: getattr(before, name)}), setup)
+            == self._values_of(after, setup)
+        ]
+        if unread:
+            raise ConfigError(
+                Problem("", name, params[name], "a parameter that is read after the market was made") for name in unread
+            )
+        for name, value in self._values_of(after, setup).items():
+            if old[name] != value:
+                market.state.pop_params[number, self.PARAMS.index(name)] = value
+        market.changed_params[self.name] = after
+
+    def _values_of(self, params: PopulationParams, setup: PopulationSetup) -> dict[str, float]:
+        """Values that the kernel gets of other parameters."""
+        other = copy(self)
+        other.params = params
+        return {name: float(value) for name, value in other.values(setup).items()}
 
     def column(self, state: State, name: str) -> np.ndarray:
         """A column of all rows of this population (a view of the state)."""

@@ -31,6 +31,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     "stop_loss_traders": ("agents.stop_loss_traders", "hold positions with stops off the book"),
     "liquidators": ("agents.liquidators", "bid for positions of failing accounts and unwind them in the book"),
     "adversaries": ("agents.adversaries", "push the price into clusters of liquidation prices"),
+    "option_makers": ("agents.option_makers", "quote options and hedge their delta in the book of the underlying"),
     "vault": ("agents.vault", "take failed accounts over as the backstop and unwind them as a market maker"),
 }
 _registered: dict[str, type[Population]] = {}

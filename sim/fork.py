@@ -52,6 +52,7 @@ def _clone(market: Market, state: s.State, python: Mapping[str, Any], margin_sta
         "scales", "run_seed", "contract_table", "has_views", "mean_since", "frozen", "published",
     ):  # fmt: skip
         setattr(twin, name, getattr(market, name))
+    twin.changed_params = dict(market.changed_params)
     twin.state = state
     twin.margin_state = {name: np.array(array, copy=True) for name, array in margin_state.items()}
     twin._connect()

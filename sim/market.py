@@ -116,6 +116,7 @@ class Market(mesa.Model):
         self.mean_since = 0
         self.frozen: Frozen | None = None
         self.published: RiskParameters | None = None
+        self.changed_params: dict[str, Any] = {}  # of populations by name, where they differ from the scenario's
         self._check_parts()
         self._allocate()
         self._connect()
@@ -274,22 +275,25 @@ class Market(mesa.Model):
                 state.wake_starts[wake_start : wake_start + period + 1] = starts
                 wake_row += population.count
                 wake_start += period + 1
-            population.fill(
-                PopulationSetup(
-                    state=state,
-                    population=number,
-                    first=first,
-                    count=population.count,
-                    seed=self.run_seed,
-                    stream=base,
-                    contracts=self.contracts,
-                    dt_seconds=self.config.dt_seconds,
-                    steps_per_day=self.config.steps_per_day,
-                    value0=self.world.value[0].copy(),
-                    names=tuple(p.name for p in self.populations),
-                )
-            )
+            population.fill(self.population_setup(number))
             first += population.count
+
+    def population_setup(self, number: int) -> PopulationSetup:
+        """What population number ``number`` writes its rows with."""
+        row = self.state.pop_ints[number]
+        return PopulationSetup(
+            state=self.state,
+            population=number,
+            first=int(row[s.PI_FIRST]),
+            count=int(row[s.PI_COUNT]),
+            seed=self.run_seed,
+            stream=int(row[s.PI_STREAM]),
+            contracts=self.contracts,
+            dt_seconds=self.config.dt_seconds,
+            steps_per_day=self.config.steps_per_day,
+            value0=self.world.value[0].copy(),
+            names=tuple(p.name for p in self.populations),
+        )
 
     def _make_views(self) -> None:
         for population in self.populations:
