@@ -25,7 +25,7 @@ KERNEL_TESTS := tests/sim tests/margin tests/agents
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench bench-sweep lint format format-check types imports boundscheck studies study-basis study-dynamic-initial study-dynamic-vs-static validate validation reference hashes check clean
+.PHONY: help demo test bench bench-sweep lint format format-check types imports boundscheck studies study-basis study-dynamic-initial study-dynamic-vs-static study-interaction study-gamma-sign validate validation reference hashes check clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -75,6 +75,12 @@ study-dynamic-vs-static: $(RUN_STAMP) ## dynamic margin against static at equal 
 
 study-basis: $(RUN_STAMP) ## what ties a future and a perpetual to spot: arbitrage on and off
 	$(BIN)/python -m experiments.studies.basis --jobs $(JOBS) --out out/basis
+
+study-interaction: $(RUN_STAMP) ## dealers' hedging and liquidations, each alone and both, in nine declared cells
+	$(BIN)/python -m experiments.studies.interaction --seeds 5000:5100 --jobs $(JOBS) --out out/interaction
+
+study-gamma-sign: $(RUN_STAMP) ## dealers short of gamma, long of it and not hedging: impact, volatility, drawdown, momentum
+	$(BIN)/python -m experiments.studies.gamma_sign --seeds 5100:5200 --jobs $(JOBS) --out out/gamma-sign
 
 validate: $(RUN_STAMP) ## measure every acceptance band of the market; resumes if it was stopped
 	$(BIN)/marginlab validate --jobs $(JOBS) --out "$(VALIDATION)"

@@ -34,6 +34,7 @@ REPORTS: dict[str, tuple[str, str]] = {
     "flat-book": ("experiments.drawing.flat_book:draw", "experiments.tabulated.cascades:flat_book"),
     "feedback": ("experiments.drawing.feedback:draw", ""),
     "impact": ("experiments.drawing.impact:draw", "experiments.tabulated.impact:tables"),
+    "impact --mechanisms": ("experiments.drawing.mechanisms:draw", "experiments.tabulated.mechanisms:tables"),
     "stylized-facts": ("experiments.drawing.facts:draw", "experiments.tabulated.sheets:facts"),
     "validate": ("experiments.validation.page:write", "experiments.tabulated.sheets:validation"),
     "backtest": ("experiments.drawing.backtests:draw", "experiments.tabulated.sheets:backtests"),

@@ -50,6 +50,15 @@ def impact(
     ] = "2",
     contract: Annotated[str | None, typer.Option("--contract", help="Name; the first if left out.")] = None,
     resamples: Annotated[str, typer.Option("--resamples", help="Of the bootstrap over seeds.")] = "1999",
+    mechanisms: Annotated[
+        bool, typer.Option("--mechanisms", help="From one state: none, dealers' hedging, liquidations, and both.")
+    ] = False,
+    margin: Annotated[
+        str | None, typer.Option("--margin", help="With --mechanisms: regimes, by commas; the scenario's if left out.")
+    ] = None,
+    gamma: Annotated[
+        str | None, typer.Option("--gamma", help="With --mechanisms: gamma_per_depth of the seeded options, by commas.")
+    ] = None,
     seeds: Seeds = None,
     assignments: Assignments = None,
     plugin: Plugins = None,
@@ -64,6 +73,10 @@ def impact(
         raise ConfigError.of("--duration", duration, "--participation or --duration, not both")
     if at_step is not None and not at_step.isdecimal():
         raise ConfigError.of("--at-step", at_step, "a whole number of steps")
+    if not mechanisms:
+        for key, given in (("--margin", margin), ("--gamma", gamma)):
+            if given is not None:
+                raise ConfigError.of(key, given, "nothing without --mechanisms")
     command.impact(
         scenario, parse_seeds(seeds if seeds is not None else "40"), sizes=numbers("--sizes", sizes),
         participation=command.number("--participation", participation if participation is not None else "0.2"),
@@ -71,7 +84,8 @@ def impact(
         at_step=None if at_step is None else int(at_step), liquidations=liquidations,
         r0=None if r0 is None else command.number("--r0", r0), relaxation=command.number("--relaxation", relaxation),
         contract=contract, resamples=whole("--resamples", resamples), assignments=assignments or [],
-        plugins=plugin or [], jobs=workers(jobs), out=out, as_json=as_json,
+        plugins=plugin or [], jobs=workers(jobs), out=out, as_json=as_json, mechanisms=mechanisms, margin=margin,
+        gamma=None if gamma is None else [command.number("--gamma", part) for part in gamma.split(",")],
     )  # fmt: skip
 
 

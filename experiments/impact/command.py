@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from experiments.cli.options import print_json
 from experiments.console import load, print_listing, progress, say_where
 from experiments.store import OutputFolder, plain
 from sim.errors import ConfigError
 
+if TYPE_CHECKING:
+    from experiments.impact.mechanisms import MechanismStudy
+    from experiments.impact.study import ImpactStudy
+
 
 def impact(
     source: str, seeds: Sequence[int], *, sizes: tuple[float, ...], participation: float, duration: int | None,
     sides: str, at_step: int | None, liquidations: str, r0: float | None, relaxation: float, contract: str | None,
     resamples: int, assignments: Sequence[str], plugins: Sequence[str], jobs: int, out: str | None, as_json: bool,
+    mechanisms: bool = False, margin: str | None = None, gamma: Sequence[float] | None = None,
 ) -> None:  # fmt: skip
-    """``marginlab impact``."""
+    """``marginlab impact``, with or without ``--mechanisms``."""
     from experiments.impact.study import ImpactStudy, measure
 
     loaded = load(source, assignments, plugins)
@@ -24,6 +30,9 @@ def impact(
         loaded, sizes, tuple(seeds), participation, duration, sides, at_step, liquidations, r0, relaxation, contract,
         resamples, tuple(plugins),
     )  # fmt: skip
+    if mechanisms:
+        _mechanisms(study, margin, gamma, jobs=jobs, out=out, as_json=as_json)
+        return
     folder = OutputFolder(out, study.job()) if out is not None else None
     with progress(f"impact {loaded.name}") as on_done:
         result = measure(study, workers=jobs, folder=folder, on_done=on_done)
@@ -37,6 +46,36 @@ def impact(
     from experiments.impact.report import lines
 
     for line in lines(result):
+        print(line)
+    say_where(out)
+
+
+def _mechanisms(
+    impact: ImpactStudy, margin: str | None, gamma: Sequence[float] | None, *, jobs: int, out: str | None, as_json: bool
+) -> None:
+    from experiments.impact import mechanisms
+
+    margins = () if margin is None else tuple(label.strip() for label in margin.split(","))
+    cells = (mechanisms.Cell(),) if gamma is None else tuple(mechanisms.Cell(value) for value in gamma)
+    study = mechanisms.MechanismStudy(impact, cells, margins)
+    perform_mechanisms(study, jobs=jobs, out=out, as_json=as_json)
+
+
+def perform_mechanisms(study: MechanismStudy, *, jobs: int, out: str | None, as_json: bool) -> None:
+    """Run a mechanism study, keep it, and print what was found."""
+    from experiments.impact import mechanisms, mechanisms_report
+
+    folder = OutputFolder(out, study.job()) if out is not None else None
+    with progress(f"impact {study.impact.scenario.name}") as on_done:
+        result = mechanisms.measure(study, workers=jobs, folder=folder, on_done=on_done)
+    if folder is not None:
+        from experiments import reporting
+
+        reporting.write(folder.path)
+    if as_json:
+        print_json(result)
+        return
+    for line in mechanisms_report.lines(result):
         print(line)
     say_where(out)
 
