@@ -2,9 +2,10 @@
 
 Two parts on the same seeds, both at the scenario's own parameters of dealers:
 
-- *path*: no sale and no leveraged positions; a day after the options are seeded, dealers short of gamma and long of it against dealers who do not
-  hedge (:mod:`experiments.gamma.study`): realised volatility, drawdown, run-up, and the autocorrelation of half-hour
-  returns, whose sign Barbon and Buraschi (2021) find to be that of short gamma (momentum) and long gamma (reversal);
+- *path*: no sale and no leveraged positions; a day after the options are seeded, dealers short of gamma and long of it
+  against dealers who do not hedge (:mod:`experiments.gamma.study`): realised volatility, drawdown, run-up, and the
+  autocorrelation of half-hour returns, whose sign Barbon and Buraschi (2021) find to be that of short gamma (momentum)
+  and long gamma (reversal);
 - *impact*: the amplification of a sell metaorder of 5 % of daily volume in 15 steps by the hedging of dealers short and
   long of the same gamma (:mod:`experiments.impact.mechanisms`).
 
