@@ -146,8 +146,14 @@ def _gain(result: Mapping[str, Any], folder: Path) -> FigureFile:
     axes.set_xlabel("gain of the map at the start, mean within 5 %")
     axes.set_ylabel("amplification, mean while worked")
     axes.legend(frameon=False, fontsize=7.5, loc="upper left")
+    group = _largest(result)
+    ratio = group["effects"][-1][_KEY]["amplification"]["both"]["ratio"]
+    title = "Amplification against the gain"
+    if ratio is not None:
+        gain = group["gain"]["all"]["mean"]
+        title = f"At the largest gain, {gain:.2f}, both mechanisms multiply impact by {ratio:.2f}"
     caption = f"{_where(result)} Largest size; a point per cell and regime with 95 % interval."
-    return finish(drawn, folder, "mechanisms-gain", "Amplification against the gain", "; ".join(told) + ".", caption)
+    return finish(drawn, folder, "mechanisms-gain", title, "; ".join(told) + ".", caption)
 
 
 def _heat(result: Mapping[str, Any], folder: Path) -> FigureFile:
