@@ -25,7 +25,9 @@ _KEY = "mean_impact"
 def figures(result: Mapping[str, Any], folder: Path) -> list[FigureFile]:
     """Draw what :func:`experiments.impact.mechanisms.measure` found into a folder, as PNG and SVG."""
     with look():
-        drawn = [_curve(result, folder), _gain(result, folder)]
+        drawn = [_gain(result, folder)]
+        if len(result["groups"][0]["effects"]) > 1:
+            drawn.append(_curve(result, folder))
         if len(result["groups"][0]["arms"]["none"]["path"]["time"]) > 2:
             drawn.append(_path(result, folder))
         if grid(result) is not None:

@@ -34,7 +34,8 @@ DAY = "measure.window_steps=1440"
 
 def gamma_of(scenario: Scenario) -> float:
     """Size of the dealers' gamma that a scenario seeds, without its sign."""
-    return next(abs(float(e.gamma_per_depth)) for e in scenario.events if isinstance(e, SeedOptions))
+    seeded = [e.gamma_per_depth for e in scenario.events if isinstance(e, SeedOptions)]
+    return abs(float(next(gamma for gamma in seeded if gamma is not None)))
 
 
 def unlevered(scenario: Scenario) -> Scenario:

@@ -91,7 +91,7 @@ def test_the_gain_of_hedging_grows_with_the_dealers_gamma(result: dict[str, Any]
 
 
 def test_figures_and_tables(result: dict[str, Any], tmp_path: Path) -> None:
-    assert len(drawing.figures(result, tmp_path)) == 4
+    assert len(drawing.figures(result, tmp_path)) == 3
     assert (tmp_path / "mechanisms-grid.png").is_file()
     assert [len(table.rows) for table in tables(result)] == [4, 4, 4, 4, 16]
 
