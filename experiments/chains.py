@@ -14,7 +14,7 @@ from sim.contracts import SUBTICKS, exact
 from sim.errors import Problem
 from sim.options import black76_price, inverse_price
 from sim.problems import from_validation, one_of
-from sim.surface import surface_problems
+from sim.surface_parameters import surface_problems
 
 DAYS_PER_YEAR = 365
 _NAME_MOST = 48

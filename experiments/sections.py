@@ -17,7 +17,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from sim.clock import IN_STEPS, PER_STEP
 from sim.policy_parameters import PolicyParameters
-from sim.surface import SurfaceParameters
+from sim.surface_parameters import SurfaceParameters
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=48)]
 

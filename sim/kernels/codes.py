@@ -361,6 +361,7 @@ FEATURE_COLUMNS, MAP_BUCKETS = 6, 2048
 FEATURE_NAMES = ("utilisation", "liquidations", "turnover", "concentration", "open_interest_share")
 SCENARIOS_MAX = 64
 SURFACE_CELLS = 64
+FEW = 16  # contracts: an account's sums look at every one of so few
 SURFACE_RECORD = 7  # recorded: spot and long variance, rho, realised variance, flow, tilt, log price of the underlying
 SCHEDULE_COLUMNS = 7
 

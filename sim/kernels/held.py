@@ -1,7 +1,8 @@
 """Which contracts an account has anything in: a bit for each, so that sums over an account skip the others.
 
 A bit is set before lots, open orders or a pocket can differ from zero, and taken back when the index is brought up to
-date (:func:`sim.kernels.index.touch`) and finds the row empty: bits may stand for empty rows, never the other way.
+date (:func:`sim.kernels.index.touch`) and finds the row empty: bits may stand for empty rows, never the other way. In a
+market of up to :data:`FEW` contracts all bits stand always: looking at so few rows is cheaper than keeping account.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import numpy as np
 
 from sim.kernels.jit import kernel
 from sim.kernels.ladder import lowest_bit
+from sim.kernels.state import FEW
 
 
 @kernel()
@@ -21,6 +23,8 @@ def hold(state, account, contract):
 @kernel()
 def drop(state, account, contract):
     """Take the bit of a contract back where the row of the account is empty. Mutates ``held``."""
+    if state.positions.shape[1] <= FEW:
+        return
     position = state.positions[account, contract]
     if position.lots == 0 and position.open_buy == 0 and position.open_sell == 0 and position.pocket == 0:
         state.held[account, contract >> 6] &= ~(np.uint64(1) << np.uint64(contract & 63))

@@ -22,6 +22,7 @@ from sim.kernels.layout import (
     ADDON_PARAMS,
     BREAKER_CELLS,
     FEATURE_COLUMNS,
+    FEW,
     FIELD_NAMES,
     FIELDS,
     FLOW_CELLS,
@@ -488,6 +489,8 @@ def allocate(
         "noted": (contracts, 4),
     }
     arrays = {name: np.zeros(shapes[name], dtype) for name, dtype, _ in FIELDS}
+    if contracts <= FEW:
+        arrays["held"][:] = (1 << contracts) - 1
     orders = arrays["orders"]
     orders["next"] = np.arange(1, pool + 1)
     orders["next"][-1] = -1

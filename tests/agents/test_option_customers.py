@@ -25,7 +25,7 @@ ALWAYS = {"count": 1, "period": 1, "pause": 0.01, "build": 1, "size_least": 1.0,
 def customers(kind: str, *, inverse: bool = False, step: int = 5, **params: Any) -> tuple[State, Population]:
     """A market with one customer who may begin at once."""
     table = chain("inverse" if inverse else "linear", (DAY, 7 * DAY))
-    state, (population,) = rig.market([(kind, ALWAYS | params)], table=table)
+    state, (population,) = rig.market([(kind, ALWAYS | params)], terms=table)
     state.meta[M_STEP] = step
     return state, population
 
@@ -63,7 +63,7 @@ def test_compiled_decision_equals_the_readable_one(case: str) -> None:
     seen: Counter[int] = Counter()
     for seed in range(20):
         base = {"count": 12, "period": 2, "pause": 100.0}
-        state, (population,) = rig.market([(kind, base | params)], table=chain(inverse, (DAY, 7 * DAY)), seed=seed)
+        state, (population,) = rig.market([(kind, base | params)], terms=chain(inverse, (DAY, 7 * DAY)), seed=seed)
         rig.randomise(state, rng)
         size = len(state.accounts)
         live = rng.integers(0, 2, size)  # half of them in the middle of a structure
@@ -207,7 +207,7 @@ class TestLife:
 
 
 def test_sizes_have_the_mean_asked_for_and_a_least() -> None:
-    state, (population,) = rig.market([("call_buyers", {"count": 4000, "size_mean": 8.0})], table=chain())
+    state, (population,) = rig.market([("call_buyers", {"count": 4000, "size_mean": 8.0})], terms=chain())
     sizes = population.column(state, "size")
     assert sizes.mean() == pytest.approx(8.0, rel=0.05) and sizes.min() >= 0.2 * 8.0
 
