@@ -9,7 +9,7 @@ Two parts on the same seeds, both at the scenario's own parameters of dealers:
 - *impact*: the amplification of a sell metaorder of 5 % of daily volume in 15 steps by the hedging of dealers short and
   long of the same gamma (:mod:`experiments.impact.mechanisms`).
 
-``python -m experiments.studies.gamma_sign --seeds 5100:5200 --jobs 2 --out out/gamma-sign``
+``python -m experiments.studies.gamma_sign --seeds 5100:5112 --jobs 2 --out out/gamma-sign``
 """
 
 from __future__ import annotations
