@@ -194,7 +194,8 @@ def _check_form(state, i):
         return R_MESSAGE
     if expired(state, contract):
         return R_EXPIRED
-    if state.meta[M_STEP] <= state.contracts[contract].listing:
+    listing = state.contracts[contract].listing
+    if listing > 0 and state.meta[M_STEP] <= listing:
         return R_UNLISTED
     if state.meta[M_HALTED] != 0 and halted(state, contract):
         return R_HALTED

@@ -212,7 +212,7 @@ CONTRACT = np.dtype(
         ("interest_rate", "f8"),  # per year
         ("priced_on", "i4"),  # PRICED_ON_*: price of the underlying at which options are valued and settle
         ("chain", "i4"),  # row of `surface`, -1: no chain
-        ("listing", "i8"),  # step after which it trades
+        ("listing", "i8"),  # step after which it trades; 0: from the start
         ("settle_window", "i8"),  # steps up to expiry over which the final price is averaged, at least 1
         ("band_least", "i8"),  # least half-width of the price band, sub-ticks
     ],
