@@ -156,22 +156,30 @@ def _fail_fund(state, fund):
 
 
 @kernel()
+def _settle_vault(state):
+    """Let the vault fail where its equity is negative; its pockets go to its wallet, as it answers with all it has."""
+    vault = state.waterfall[W_VAULT]
+    if vault < 0 or state.accounts[vault].status == CLOSED:
+        return
+    sweep_pockets(state, vault)
+    if state.accounts[vault].positions == 0 and owes(state, vault):
+        convert_wallets(state, vault)
+    if equity(state, vault) < 0:
+        _fail_vault(state, vault)
+
+
+@kernel()
 def settle_backstops(state):
     """Let vault and fund fail where their own positions have made their equity negative. Once a step, after the rounds.
 
-    A vault's pockets are moved to its wallet first, as it answers with all it has; the fund's debt shrinks with what it
-    earned since.
+    The fund's debt shrinks with what it earned since. The vault is looked at again after a failed fund, whose positions
+    may have been closed against its own.
     """
-    vault = state.waterfall[W_VAULT]
-    if vault >= 0 and state.accounts[vault].status != CLOSED:
-        sweep_pockets(state, vault)
-        if state.accounts[vault].positions == 0 and owes(state, vault):
-            convert_wallets(state, vault)
-        if equity(state, vault) < 0:
-            _fail_vault(state, vault)
+    _settle_vault(state)
     fund = state.meta[M_TRADERS] + OFFSET_FUND
     if state.accounts[fund].positions != 0 or state.waterfall[W_FUND_DEBT] != 0:
         _pay_debt_back(state)
         if fund_equity(state) + state.waterfall[W_FUND_DEBT] < 0:
             _fail_fund(state, fund)
+            _settle_vault(state)
     settle_losses(state)

@@ -126,10 +126,16 @@ PAID_BACK = {"layers": ("vault", "fund", "adl"), "ranking": "binance", "price": 
              "surplus": False}  # fmt: skip
 
 
+# The failed fund's positions are closed against the vault's, which owes by then: it is settled in the same step.
+VAULT_AFTER_FUND = PAID_BACK | {"layers": ("fund", "adl", "socialise"), "price": s.ADL_AT_BANKRUPTCY,
+                                "trigger": s.TRIGGER_EXHAUSTED, "limit": s.LIMIT_BANKRUPTCY}  # fmt: skip
+
+
 @pytest.mark.parametrize(("kind", "regime", "count"), CASES)
 @settings(max_examples=15)
 @given(design=DESIGNS, seed=st.integers(0, 10**6))
 @example(design=PAID_BACK, seed=702926)
+@example(design=VAULT_AFTER_FUND, seed=44247)
 def test_every_waterfall_conserves_everything(
     kind: str, regime: str, count: int, design: dict[str, Any], seed: int
 ) -> None:
