@@ -20,7 +20,7 @@ from agents.kernels.rows import DRAW_ROW
 from agents.registry import MarketInfo, register
 from sim.clock import IN_STEPS
 from sim.errors import ConfigError, Problem
-from sim.kernels import ledger
+from sim.kernels import values
 from sim.kernels.state import (
     CANCEL_ALL,
     CLOSED,
@@ -230,7 +230,7 @@ class OptionMakers(Population):
         if terms.is_option or terms.kind == "spot":
             raise ConfigError.of("contract", terms.name, f"a perpetual or future, not {terms.kind}")
         lot = float(terms.tick_value) / setup.value0[self.contract]
-        if not ledger.is_inverse(state, self.contract):
+        if not values.is_inverse(state, self.contract):
             lot = float(terms.tick_value) * float(setup.value0[self.contract])
         lot *= int(state.conversion[state.contracts[self.contract]["currency"]]) / RATE_ONE
         own = {"hedge": HEDGES[p.hedge], "on_mark": p.price == "mark", "risk_aversion": p.risk_aversion / lot}

@@ -57,7 +57,7 @@ from margin.kernels.addon_columns import (
 )
 from margin.kernels.columns import P_FACTOR, P_RATES, P_SAMPLE, VOLATILITY
 from margin.model import ComposedRule, Netting, Rates
-from margin.netting import charge, cross, isolated, scenarios
+from margin.netting import charge, charges, cross, isolated, scenarios
 from margin.parameters import per_contract
 from sim.contracts import ContractTable, rate_to_units
 from sim.errors import ConfigError
@@ -353,7 +353,11 @@ class AddonRule(ComposedRule):
             entry = np.zeros(portfolio.lots.shape, np.int64)
         rate = np.maximum(charge(entry, np.broadcast_to(ratio, entry.shape)), 1)
         rate = np.where(entry > 0, rate, risk.rate_maintenance)
-        return charge(np.abs(value_of(portfolio, portfolio.lots)), rate)
+        kept = charge(np.abs(value_of(portfolio, portfolio.lots)), rate)
+        option = portfolio.contracts.is_option
+        if option.any():
+            kept[:, option] = portfolio.account_loss(charges(portfolio, risk, s.MAINTENANCE, portfolio.lots))[:, option]
+        return kept
 
     def explain(self, portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
         """The same as :meth:`requirement`."""

@@ -123,7 +123,7 @@ def crowd_lots(
         others = np.zeros_like(value)
     else:
         own = np.broadcast_to((portfolio.cash.sum(axis=1) + unrealised.sum(axis=1))[:, None], lots.shape)
-        required = charge(np.abs(held), risk.rate_maintenance)
+        required = np.where(portfolio.contracts.is_option, 0, charge(np.abs(held), risk.rate_maintenance))
         others = required.sum(axis=1)[:, None] - required
     bucket = liquidation_buckets(
         lots, np.abs(value), own, others, risk.rate_maintenance, mark, coefficient[:, A_MAP_MARK],
@@ -189,6 +189,7 @@ def addons_at(
     around = np.zeros_like(lots)
     if np.any(coefficient[:, A_CROWDING] > 0):
         around = crowd_lots(portfolio, risk, coefficient, lots, rate, isolated)
+        around = np.where(portfolio.contracts.is_option, 0, around)
     parts["crowding"] = charge(worth, root_rate(coefficient[:, A_CROWDING], around, coefficient[:, A_VOLUME]))
     of_account = np.minimum(_times(behaviour[:, None], coefficient[:, A_BEHAVIOUR]), RATE_ONE)
     parts["behaviour"] = charge(worth, of_account)

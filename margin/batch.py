@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from margin.kernels import schedule as compiled
+from sim.contracts import TERM_DIVISOR, TERM_PAYOFF, TERM_REFERENCE, TERM_STRIKE
 from sim.interfaces import PortfolioView, Requirement, RiskParameters
-from sim.kernels.codes import SCHEDULE_COLUMNS, SPOT
+from sim.kernels.codes import INVERSE_OPTION, SCHEDULE_COLUMNS, SPOT
 
 
 def arrays_of(portfolio: PortfolioView, risk: RiskParameters) -> tuple[Any, ...]:
@@ -24,7 +25,29 @@ def arrays_of(portfolio: PortfolioView, risk: RiskParameters) -> tuple[Any, ...]
     cells = (portfolio.lots, portfolio.open_buy, portfolio.open_sell, portfolio.loss_buy, portfolio.loss_sell)
     rows = tuple(np.ascontiguousarray(cell, np.int64) for cell in cells)
     price = portfolio.conversion[contracts.currency]
-    return (*rows, per_lot, portfolio.mark.astype(np.int64), inverse, price, rates, np.ascontiguousarray(tables))
+    mark = portfolio.mark.astype(np.int64)
+    return (*rows, per_lot, mark, inverse, price, rates, np.ascontiguousarray(tables), options_of(portfolio))
+
+
+def options_of(portfolio: PortfolioView) -> np.ndarray:
+    """Terms of options as the compiled evaluators read them, int64[C, OPTION_COLUMNS]; no rows where there are none."""
+    contracts = portfolio.contracts
+    if not contracts.is_option.any():
+        return np.zeros((0, compiled.OPTION_COLUMNS), np.int64)
+    if contracts.option_terms is None:
+        raise ValueError("contracts without option_terms")
+    table = np.zeros((len(contracts.names), compiled.OPTION_COLUMNS), np.int64)
+    reference = contracts.option_terms[:, TERM_REFERENCE]
+    table[:, compiled.O_SIDE] = contracts.option
+    table[:, compiled.O_REFERENCE] = reference
+    table[:, compiled.O_PRICE] = portfolio.underlying_price()
+    table[:, compiled.O_STRIKE] = contracts.option_terms[:, TERM_STRIKE]
+    table[:, compiled.O_PAYOFF] = contracts.option_terms[:, TERM_PAYOFF]
+    table[:, compiled.O_DIVISOR] = contracts.option_terms[:, TERM_DIVISOR]
+    table[:, compiled.O_COIN] = contracts.kind == INVERSE_OPTION
+    table[:, compiled.O_TICK_VALUE] = contracts.tick_value[reference]
+    table[:, compiled.O_INVERSE] = contracts.inverse[reference]
+    return table
 
 
 def cross(portfolio: PortfolioView, risk: RiskParameters) -> Requirement:

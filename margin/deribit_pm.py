@@ -86,6 +86,7 @@ class DeribitPM(Rule):
     Params = DeribitParameters
     kinds = tuple(KINDS)
     revalues = True
+    separable = True
 
     def init(self, contracts: ContractTable) -> ModelState:
         """Nothing to remember."""

@@ -108,6 +108,7 @@ class DerivePM(Rule):
     Params = DeriveParameters
     kinds = ("linear_perpetual", "linear_future", "spot", "linear_option")
     revalues = True
+    separable = True
 
     def init(self, contracts: ContractTable) -> ModelState:
         """Nothing to remember."""

@@ -51,6 +51,7 @@ class DeriveStandard(Rule):
     Params: ClassVar[type[Parameters]] = DeriveStandardParameters
     index_valid = False
     revalues = True
+    separable = True
 
     def init(self, contracts: ContractTable) -> ModelState:
         """Check what is traded; nothing is remembered.

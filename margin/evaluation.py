@@ -193,16 +193,20 @@ class Evaluation:
         """Names of a composition's scenarios: each contract's move in its own rate."""
         if getattr(self.rule, "netting", "") != "scenarios" or "params" not in self.memory:
             return ()
-        from margin.scenarios import joint_moves
+        from margin.scenarios import joint_moves, volatility_moves
 
         moves = joint_moves(self.memory["params"])[0] / RATE_ONE
+        copies = volatility_moves(self.memory["params"])
         names = self.snapshot.contracts.names
-        return tuple(
-            f"all {column[0]:+.2f}"
-            if np.all(column == column[0])
-            else ", ".join(f"{name} {move:+.2f}" for name, move in zip(names, column, strict=True))
-            for column in moves.T
-        )
+        found = []
+        for s, column in enumerate(moves.T):
+            same = bool(np.all(column == column[0]))
+            each = ", ".join(f"{name} {move:+.2f}" for name, move in zip(names, column, strict=True))
+            times = copies[s * len(copies) // moves.shape[1]]
+            found.append(
+                (f"all {column[0]:+.2f}" if same else each) + ("" if times == 1.0 else f", volatility x{times:g}")
+            )
+        return tuple(found)
 
     def mark(self, i: int) -> float:
         """Mark of a contract, price units."""

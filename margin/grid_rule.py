@@ -93,6 +93,7 @@ class GridRule(Rule, ABC):
 
     index_valid = False
     revalues = True
+    separable = True
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)

@@ -48,12 +48,13 @@ from margin.rates import (
     write_first_window,
     write_rates,
 )
-from margin.scenarios import ScenarioParameters, grid, joint_moves, write_scenarios
+from margin.scenarios import ScenarioParameters, grid, joint_moves, with_options, write_scenarios
 from margin.schedules import (
     ScheduleParameters,
     SizeParameters,
     StepParameters,
     TierParameters,
+    require_one_currency,
     schedule_rows,
     schedule_tables,
     smallest_rates,
@@ -120,6 +121,8 @@ class Rule:
         features: True to have accounts described: utilisation, liquidations, turnover, concentration and share of open
             interest in ``portfolio.features``, renewed every ten minutes and forgotten with a half-life of a day.
         index_valid: True when maintenance never exceeds one rate per contract, the same for all accounts.
+        separable: True when an account's requirement does not depend on other accounts; in a market only accounts that
+            have changed are then asked again. Rules of your own are asked for everyone unless they say so.
         revalues: True when what ``publish`` gives depends on nothing but prices, time and the state of risk that the
             view shows (volatility, past returns, spreads): with margins frozen it is valued on, that state kept.
 
@@ -145,6 +148,7 @@ class Rule:
     schedule_rows: int = 1
     features: bool = False
     revalues: bool = False
+    separable: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """A method that is overridden in Python puts its compiled form out of use."""
@@ -221,11 +225,13 @@ class Rule:
         from past returns. Charges by size add ``tiers``, int64[C, rows, 7], haircuts ``haircut`` and ``haircut_size``,
         int64[K].
         """
+        self.contracts = contracts
         params = np.zeros((len(contracts.names), MODEL_PARAMS))
         memory = np.zeros((len(contracts.names), MODEL_STATE))
         found: ModelState = {"params": params, "state": memory, "tick_value": contracts.tick_value.copy()}
         if isinstance(self.params, ScheduleParameters):
             found["tiers"] = schedule_tables(self.params, contracts)
+            require_one_currency(contracts)
             params[:, P_INITIAL], params[:, P_MAINTENANCE] = smallest_rates(found["tiers"])
         elif isinstance(self.params, OpenInterestParameters):
             write_open_interest(params, self.params, contracts)
@@ -276,7 +282,8 @@ class Rule:
         if params[0, P_NETTING] == BY_SCENARIO:
             moves, weight = joint_moves(params)
             mark = np.asarray(market.mark)
-            risk.scenario_pnl = grid(moves, risk.rate_maintenance, mark, state["tick_value"], state["inverse"])
+            profit = grid(moves, risk.rate_maintenance, mark, state["tick_value"], state["inverse"])
+            risk.scenario_pnl = with_options(profit, params, moves, risk.rate_maintenance, self.contracts, market)
             risk.scenario_weight = weight
             risk.initial_factor = int(params[0, P_INITIAL_FACTOR])
         return risk, {**state, "state": memory} | ({} if window is None else {"window": window})

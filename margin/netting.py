@@ -6,12 +6,16 @@ account of a market) and :mod:`margin.kernels.schedule` (all accounts at once) g
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil, floor
+
 import numpy as np
 import numpy.typing as npt
 
+from sim.contracts import TERM_REFERENCE
 from sim.interfaces import PortfolioView, Requirement, RiskParameters
 from sim.kernels import schedule as k
-from sim.kernels.state import INITIAL, MAINTENANCE
+from sim.kernels.state import INITIAL, INVERSE_OPTION, MAINTENANCE
 
 
 def charge(value: npt.ArrayLike, rate: npt.ArrayLike) -> np.ndarray:
@@ -66,15 +70,80 @@ def scheduled(table: np.ndarray, which: int, lots: np.ndarray, value: np.ndarray
     return np.where(count >= full, value, _fine_charge(value, rate))
 
 
-def _charges(
+def _of_underlying(risk: RiskParameters, which: int, reference: int, value: int, lot_value: Fraction) -> int:
+    """What the rate or schedule of the contract that prices an underlying asks of a value of it, minor units."""
+    rate = (risk.rate_initial if which == INITIAL else risk.rate_maintenance)[reference]
+    table = risk.arrays["tiers"][reference] if "tiers" in risk.arrays else None
+    if table is None or table[0, k.S_KIND] == k.FLAT:
+        return -(-value * int(rate) >> 32)
+    lots = -(-value // lot_value)
+    return int(scheduled(table, which, np.array([lots], np.int64), np.array([value], np.int64))[0])
+
+
+def short_option(
+    risk: RiskParameters, which: int, terms: np.ndarray, side: int, price: int, lots: int, lot_value: Fraction,
+    in_coin: bool,
+) -> int:  # fmt: skip
+    """Charge of ``lots`` > 0 options sold, minor units: the readable form of :func:`sim.kernels.charges.short_option`.
+
+    In the form of Cboe Rule 10.3, without the premium, which equity has booked: r S less what the option is out of the
+    money, at least half of r S (puts: of r K).
+
+    Args:
+        risk: published parameters.
+        which: INITIAL or MAINTENANCE.
+        terms: row of ``ContractTable.option_terms``.
+        side: 1 call, -1 put.
+        price: of the underlying, in the units of the strike.
+        lots: size.
+        lot_value: value of a lot of the contract that prices the underlying, minor units.
+        in_coin: inverse options.
+    """
+    reference, strike, paid, divisor = (int(x) for x in terms)
+    worth = Fraction(lots * paid, divisor) / (price if in_coin else 1)  # per sub-tick of the underlying
+    value, below = ceil(worth * price), floor(worth * max(side * (strike - price), 0))
+    whole = _of_underlying(risk, which, reference, value, lot_value)
+    half = whole if side > 0 else _of_underlying(risk, which, reference, ceil(worth * strike), lot_value)
+    return max(whole - below, -(-half // 2))
+
+
+def _option_charges(portfolio: PortfolioView, risk: RiskParameters, which: int, lots: np.ndarray, c: int) -> np.ndarray:
+    """Charge of positions in one option: its value where long, :func:`short_option` where short, int64[A]."""
+    table = portfolio.contracts
+    if table.option_terms is None:
+        raise ValueError("contracts without option_terms")
+    terms, price = table.option_terms[c], int(portfolio.underlying_price()[c])
+    reference = int(terms[TERM_REFERENCE])
+    tick_value = int(table.tick_value[reference])
+    mark = int(portfolio.mark[reference])
+    lot_value = Fraction(16 * tick_value, mark) if table.inverse[reference] else Fraction(tick_value * mark, 16)
+    in_coin = int(table.kind[c]) == INVERSE_OPTION
+    made = (np.maximum(lots, 0) * int(portfolio.mark[c]) * int(table.tick_value[c])) >> 4
+    for a in np.flatnonzero(lots < 0):
+        made[a] = short_option(risk, which, terms, int(table.option[c]), price, -int(lots[a]), lot_value, in_coin)
+    return made
+
+
+def charges(
     portfolio: PortfolioView, risk: RiskParameters, which: int, lots: np.ndarray, value: np.ndarray | None = None
 ) -> np.ndarray:
-    """Charge of positions of ``lots`` >= 0 (worth ``value``, default at mark), settlement currency, int64[A, C]."""
-    value = portfolio.notional(lots) if value is None else value
+    """Charge of positions by rate or schedule (:mod:`sim.kernels.charges`), settlement currency, int64[A, C].
+
+    Args:
+        portfolio: every account's portfolio.
+        risk: published parameters.
+        which: INITIAL or MAINTENANCE.
+        lots: signed, int64[A, C]; the sign matters of options only.
+        value: what they are worth, int64[A, C] >= 0; default at mark.
+    """
+    size = np.abs(lots)
+    value = portfolio.notional(size) if value is None else value
     made = charge(value, risk.rate_initial if which == INITIAL else risk.rate_maintenance)
     for contract, table in enumerate(risk.arrays.get("tiers", ())):
         if table[0, k.S_KIND] != k.FLAT:
-            made[:, contract] = scheduled(table, which, lots[:, contract], value[:, contract])
+            made[:, contract] = scheduled(table, which, size[:, contract], value[:, contract])
+    for contract in np.flatnonzero(portfolio.contracts.is_option):
+        made[:, contract] = _option_charges(portfolio, risk, which, lots[:, contract], int(contract))
     return made
 
 
@@ -92,18 +161,18 @@ def cross(portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
     mark at acceptance.
     """
     lots = portfolio.lots
-    bought = _charges(portfolio, risk, INITIAL, np.abs(lots + portfolio.open_buy)) + portfolio.loss_buy
-    sold = _charges(portfolio, risk, INITIAL, np.abs(lots - portfolio.open_sell)) + portfolio.loss_sell
-    positions = portfolio.account_loss(_charges(portfolio, risk, INITIAL, np.abs(lots)))
+    bought = charges(portfolio, risk, INITIAL, lots + portfolio.open_buy) + portfolio.loss_buy
+    sold = charges(portfolio, risk, INITIAL, lots - portfolio.open_sell) + portfolio.loss_sell
+    positions = portfolio.account_loss(charges(portfolio, risk, INITIAL, lots))
     ordered = (portfolio.open_buy != 0) | (portfolio.open_sell != 0)
     initial = np.where(ordered, portfolio.account_loss(np.maximum(bought, sold)), positions)
     resting = initial - positions
-    maintenance = portfolio.account_loss(_charges(portfolio, risk, MAINTENANCE, np.abs(lots)))
+    maintenance = portfolio.account_loss(charges(portfolio, risk, MAINTENANCE, lots))
     return _requirement(initial.sum(axis=1), resting.sum(axis=1), maintenance.sum(axis=1))
 
 
 def _opening(
-    portfolio: PortfolioView, risk: RiskParameters, held: np.ndarray, open_lots: np.ndarray, loss: np.ndarray
+    portfolio: PortfolioView, risk: RiskParameters, side: int, held: np.ndarray, open_lots: np.ndarray, loss: np.ndarray
 ) -> np.ndarray:
     """Reserve of one side's open orders beyond what they can close (``held`` is negative where they close).
 
@@ -118,9 +187,15 @@ def _opening(
     added = charge(value, risk.rate_initial)
     if "tiers" in risk.arrays:
         standing = portfolio.notional(before)
-        grown = _charges(portfolio, risk, INITIAL, before + opening, standing + value)
+        grown = charges(portfolio, risk, INITIAL, before + opening, standing + value)
         curved = risk.arrays["tiers"][:, 0, k.S_KIND] != k.FLAT
-        added = np.where(curved, np.maximum(grown - _charges(portfolio, risk, INITIAL, before), 0), added)
+        added = np.where(curved, np.maximum(grown - charges(portfolio, risk, INITIAL, before), 0), added)
+    for c in np.flatnonzero(portfolio.contracts.is_option):
+        # a bought option is paid in full; a sold one adds to what those sold before are charged
+        after = _option_charges(portfolio, risk, INITIAL, side * (before + opening)[:, c], int(c))
+        alone = _option_charges(portfolio, risk, INITIAL, side * opening[:, c], int(c))
+        grown = after - _option_charges(portfolio, risk, INITIAL, side * before[:, c], int(c))
+        added[:, c] = alone if side > 0 else np.maximum(grown, 0)
     return np.where(opening > 0, added + own, 0)
 
 
@@ -131,10 +206,10 @@ def isolated(portfolio: PortfolioView, risk: RiskParameters) -> Requirement:
     the worse side's lots beyond those that close the position. Maintenance is that of each position.
     """
     lots = portfolio.lots
-    bought = _opening(portfolio, risk, lots, portfolio.open_buy, portfolio.loss_buy)
-    sold = _opening(portfolio, risk, -lots, portfolio.open_sell, portfolio.loss_sell)
+    bought = _opening(portfolio, risk, 1, lots, portfolio.open_buy, portfolio.loss_buy)
+    sold = _opening(portfolio, risk, -1, -lots, portfolio.open_sell, portfolio.loss_sell)
     reserve = portfolio.account_loss(np.maximum(bought, sold))
-    maintenance = portfolio.account_loss(_charges(portfolio, risk, MAINTENANCE, np.abs(lots)))
+    maintenance = portfolio.account_loss(charges(portfolio, risk, MAINTENANCE, lots))
     initial = reserve.sum(axis=1)
     answer = _requirement(initial, initial, maintenance.sum(axis=1))
     answer.initial_positions, answer.maintenance_positions = reserve, maintenance

@@ -107,6 +107,7 @@ class OkxPM(Rule):
     Params = OkxParameters
     kinds = tuple(KINDS)
     revalues = True
+    separable = True
 
     def init(self, contracts: ContractTable) -> ModelState:
         """Nothing to remember."""

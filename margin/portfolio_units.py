@@ -11,11 +11,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.contracts import KINDS, OPTION_TYPES, ContractTable
+from sim.contracts import (
+    KINDS,
+    OPTION_TYPES,
+    TERM_DIVISOR,
+    TERM_PAYOFF,
+    TERM_REFERENCE,
+    TERM_STRIKE,
+    ContractTable,
+)
 from sim.errors import ConfigError, Problem
 from sim.interfaces import PortfolioView
 from sim.kernels.state import SPOT, SUBTICKS
@@ -31,6 +40,7 @@ _MARK_DIGITS = 14  # a mark in sub-ticks is exact as float64
 _MARK_DIGITS_LEAST = 7
 _MARK_ERROR = Decimal("1e-6")
 _RATE_ONE = 1 << 32
+_PRODUCT_MAX = 1 << 60
 
 
 def build(portfolio: Portfolio, *, strict: bool = True) -> Snapshot:
@@ -302,6 +312,7 @@ class _Builder:
         ]
         names = list(dict.fromkeys(one.underlying for one in terms))
         marks = [max(1, round(m / t * SUBTICKS)) for m, t in zip(self.marks, tick, strict=True)]
+        option_terms, underlying = self._option_terms(lot, minor)
         table = ContractTable(
             names=tuple(one.name for one in terms),
             tick_value=np.array(tick_value, np.int64),
@@ -319,10 +330,58 @@ class _Builder:
             option=np.array([OPTION_TYPES.get(one.option_type or "", 0) for one in terms], np.int64),
             minor=np.array([float(minor[name]) for name in self.currencies]),
             contract_lots=np.array([float(1 / size) for size in lot]),
+            option_terms=option_terms,
         )
         view = self._portfolio(table, lot, minor)
+        view.underlying = underlying
         prices = tuple(self.prices[name] for name in self.currencies)
         return Snapshot(table, self._market(table), view, tuple(lot), tuple(tick), minor[self.file.currency], prices)
+
+    def _reference(self, i: int) -> int:
+        """The first contract on the same underlying that is no option, else the contract itself."""
+        about = self.terms[i].underlying
+        return next((k for k, one in enumerate(self.terms) if one.underlying == about and not one.is_option), i)
+
+    def _payoff(self, i: int, places: int, lot: list[Decimal], minor: dict[str, int]) -> Fraction:
+        """Minor units that a lot of an option pays per unit of its underlying's price (inverse: per coin)."""
+        one = self.terms[i]
+        paid = Fraction(lot[i] * one.multiplier * minor[one.currency])
+        return paid if one.kind == "inverse_option" else paid / 10**places
+
+    def _places(self, i: int, lot: list[Decimal], minor: dict[str, int]) -> int:
+        """Decimal places in which an option's strike and its underlying's price are counted, as many as 64 bits hold.
+
+        Raises:
+            ConfigError: the strike has more.
+        """
+        one = self.terms[i]
+        strike, price = one.strike or Decimal(0), self.underlyings[one.underlying].price
+        largest = max(strike, price)
+        places = min(max(_decimals(strike), _decimals(price)), math.floor(_MARK_DIGITS - max(_log10(largest), 0.0)))
+        while places > _decimals(strike):
+            paid = self._payoff(i, places, lot, minor)
+            if max(paid.numerator, paid.denominator * int(largest * 10**places)) < _PRODUCT_MAX:
+                break
+            places -= 1
+        if places < _decimals(strike):
+            allowed = "fewer decimals for a portfolio as large as this"
+            raise ConfigError.of(f"contracts.{one.name}.strike", str(strike), allowed)
+        return places
+
+    def _option_terms(self, lot: list[Decimal], minor: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Strikes and pay-offs in whole numbers (``ContractTable.option_terms``), and underlyings in the same units."""
+        table = np.zeros((len(self.terms), 4), np.int64)
+        prices = np.ones(len(self.terms), np.int64)
+        for i, one in enumerate(self.terms):
+            table[i, TERM_REFERENCE], table[i, TERM_DIVISOR] = self._reference(i), 1
+            if not one.is_option:
+                continue
+            places = self._places(i, lot, minor)
+            paid = self._payoff(i, places, lot, minor)
+            table[i, TERM_STRIKE] = int((one.strike or Decimal(0)) * 10**places)
+            table[i, TERM_PAYOFF], table[i, TERM_DIVISOR] = paid.numerator, paid.denominator
+            prices[i] = max(1, round(self.underlyings[one.underlying].price * 10**places))
+        return table, prices
 
     def _market(self, table: ContractTable) -> StaticMarket:
         from margin.portfolio import StaticMarket

@@ -68,6 +68,7 @@ class RegT(Rule):
     Params: ClassVar[type[Parameters]] = RegTParameters
     index_valid = False
     revalues = True
+    separable = True
 
     def init(self, contracts: ContractTable) -> ModelState:
         """Check what is traded; nothing is remembered.

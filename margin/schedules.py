@@ -26,7 +26,7 @@ from margin.parameters import (
     at_least_everywhere,
     per_contract,
 )
-from sim.contracts import ContractTable
+from sim.contracts import TERM_REFERENCE, ContractTable
 from sim.errors import ConfigError
 from sim.kernels import schedule as k
 from sim.kernels.codes import SCHEDULE_COLUMNS
@@ -304,3 +304,19 @@ def _write_sizes(tables: np.ndarray, params: SizeParameters, contracts: Contract
             # a step per lot, or per minor unit of the coin
             unit = _measure(table, contract, contracts, Fraction(0), Fraction(0), in_units=True)
             _write_growing(table, which, base[contract], exact(growth[contract]) / unit)
+
+
+def require_one_currency(contracts: ContractTable) -> None:
+    """Refuse options that settle in another currency than the contract whose schedule charges them.
+
+    Raises:
+        ConfigError: names the option and the currency that it would need.
+    """
+    if contracts.option_terms is None:
+        return
+    for c in np.flatnonzero(contracts.is_option):
+        reference = int(contracts.option_terms[c, TERM_REFERENCE])
+        own, wanted = (contracts.currencies[contracts.currency[k]] for k in (c, reference))
+        if own != wanted:
+            allowed = f"{wanted}, as {contracts.names[reference]}, whose charges by size apply to its options"
+            raise ConfigError.of(f"contracts.{contracts.names[c]}.currency", own, allowed)

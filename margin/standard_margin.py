@@ -72,6 +72,7 @@ class DeribitStandard(Rule):
     Params: ClassVar[type[Parameters]] = DeribitStandardParameters
     index_valid = False
     revalues = True
+    separable = True
 
     def init(self, contracts: ContractTable) -> ModelState:
         """Check what is traded; nothing is remembered.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.kernels import marks
+from sim.kernels import marks, values
 from sim.kernels import state as s
 from sim.options import (
     black76_greeks,
@@ -48,7 +48,7 @@ def chain_table(market: Market) -> pd.DataFrame:
     own, reference = terms[numbers], terms["reference"][numbers].astype(np.int64)
     years = (own["expiry"] - step) * own["years_per_step"]
     tick = np.array([market.contracts[i].tick_size for i in reference]) / s.SUBTICKS
-    at_expiry = [marks.expected_final(state, i, float(marks.underlying_price(state, i))) for i in numbers.tolist()]
+    at_expiry = [marks.expected_final(state, i, float(values.underlying_price(state, i))) for i in numbers.tolist()]
     forward = np.array(at_expiry) * tick * np.exp(own["interest_rate"] * years)
     inverse = own["kind"] == s.INVERSE_OPTION
     quotes = state.quotes[numbers]

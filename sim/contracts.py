@@ -239,6 +239,21 @@ def _exchange_rule(
     return None
 
 
+# columns of ``ContractTable.option_terms``
+TERM_REFERENCE, TERM_STRIKE, TERM_PAYOFF, TERM_DIVISOR = range(4)
+
+
+def _terms_of_options(contracts: Sequence[Contract]) -> np.ndarray:
+    table = np.zeros((len(contracts), 4), np.int64)
+    for row, contract, number in zip(table, contracts, references(contracts), strict=True):
+        row[TERM_REFERENCE], row[TERM_DIVISOR] = number, 1
+        if contract.is_option:
+            paid = payoff(contract, contracts[number])
+            row[TERM_STRIKE] = int(strike_subticks(contract, contracts[number]))
+            row[TERM_PAYOFF], row[TERM_DIVISOR] = paid.numerator, paid.denominator
+    return table
+
+
 @dataclass(frozen=True, slots=True)
 class ContractTable:
     """The contracts of a market as a margin model sees them.
@@ -260,6 +275,9 @@ class ContractTable:
         option: int64[C], 1 call, -1 put, 0 no option.
         minor: float64[K], minor units per unit of each currency, for display and for rules with absolute amounts.
         contract_lots: float64[C], lots per quoted contract, for rules with amounts per contract; none: a lot is one.
+        option_terms: int64[C, 4], columns ``TERM_*``: the contract that prices the underlying; of options the strike in
+            its sub-ticks, and the pay-off of a lot, ``payoff / divisor`` minor units per sub-tick (inverse: per coin).
+            None where only terms in price units are known.
     """
 
     names: tuple[str, ...]
@@ -278,6 +296,7 @@ class ContractTable:
     option: np.ndarray
     minor: np.ndarray
     contract_lots: np.ndarray | None = None
+    option_terms: np.ndarray | None = None
 
     @property
     def inverse(self) -> np.ndarray:
@@ -317,6 +336,7 @@ class ContractTable:
             strike=np.array([c.strike if o else np.nan for c, o in zip(contracts, options, strict=True)]),
             option=np.array(options, np.int64),
             minor=np.array([float((minor_units or {}).get(name, 100)) for name in currencies]),
+            option_terms=_terms_of_options(contracts),
         )
 
 

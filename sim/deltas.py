@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from sim.kernels import marks
+from sim.kernels import marks, values
 from sim.kernels import state as s
 from sim.kernels.realmath import exp
 from sim.options import black76_greeks
@@ -63,7 +63,7 @@ def hedge_lots(market: Market, contract: int, options: Sequence[int], factors: n
         terms = table[k]
         years = max(int(terms["expiry"]) - step, 0) * float(terms["years_per_step"])
         growth = float(exp(float(terms["interest_rate"]) * years))
-        moving = float(marks.underlying_price(state, k)) * at
+        moving = float(values.underlying_price(state, k)) * at
         spot = np.array([marks.expected_final(state, k, price) for price in moving.tolist()])
         moving *= marks.open_share(state, k)
         found = black76_greeks(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from sim.contracts import Contract, ContractTable
+from sim.contracts import TERM_REFERENCE, Contract, ContractTable
 from sim.kernels.codes import RATE_ONE, SPOT
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ class PortfolioView:
         haircut: int64[K], 2**-32 of the value of each currency that does not count where it is positive.
         features: named float64[A] arrays that describe each account's behaviour (utilisation, liquidations, turnover,
             concentration, ...) or its credit (default_probability, credit_line, ...).
+        underlying: int64[C], price of the underlying at which each option is valued, in the units of its strike
+            (sub-ticks of the contract that prices it); empty: that contract's mark.
     """
 
     contracts: ContractTable
@@ -109,6 +111,14 @@ class PortfolioView:
     conversion: np.ndarray = field(default_factory=lambda: np.array([1 << 32], np.int64))
     features: dict[str, np.ndarray] = field(default_factory=dict)
     haircut: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
+    underlying: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def underlying_price(self) -> np.ndarray:
+        """Price of each option's underlying in the units of its strike, int64[C]."""
+        if len(self.underlying):
+            return self.underlying
+        terms = self.contracts.option_terms
+        return self.mark if terms is None else self.mark[terms[:, TERM_REFERENCE]]
 
     def value(self, lots: np.ndarray | None = None) -> np.ndarray:
         """Value at mark of signed lots (default: the positions), int64[A, C] minor units of the settlement currency.

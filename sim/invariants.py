@@ -12,7 +12,7 @@ import numpy as np
 from sim.errors import InvariantError, KernelError
 from sim.kernels import state as s
 from sim.kernels.index import bankruptcy_price
-from sim.kernels.ledger import is_inverse
+from sim.kernels.values import is_inverse
 
 STATUS_TEXT = {
     s.ST_LADDER: "an order out of range reached the book of contract {a}: price {b}",
@@ -172,11 +172,14 @@ def _check_index(state: s.State, step: int) -> None:
         foreign = (state.wallets[:, 1:] != 0).any(axis=1)
         foreign |= ((table["lots"] != 0) & (state.contracts["currency"] != 0)).any(axis=1)
         several = (accounts["positions"] > 1) | ((accounts["positions"] > 0) & foreign)
-    missed = np.nonzero((listed & several)[:-1] & (state.multi_where[:-1] < 0))[0]
+    optional = ((table["lots"] != 0) & (state.contracts["option"] != 0)).any(axis=1)
+    if not isolated:
+        several |= optional
+    missed = np.nonzero((listed & (several | optional))[:-1] & (state.multi_where[:-1] < 0))[0]
     if len(missed):
         raise InvariantError("an account that the index does not serve is listed", step=step, account=int(missed[0]))
     buckets = state.bucket_heads.shape[2]
-    for contract in range(table.shape[1]):
+    for contract in np.flatnonzero(state.contracts["option"] == 0):
         rows = np.nonzero(listed & ~several & (table["lots"][:, contract] != 0))[0]
         held = table[rows, contract]
         cash = held["pocket"] if isolated else state.wallets[rows, 0]

@@ -235,6 +235,7 @@ class Market(mesa.Model):
         """Collect the compiled functions that the step calls."""
         self.streams = (stream("arrival"), stream("liquidation"), 0, 0)
         self.view = LiveView(self)
+        self.asked = (numpy_rules.Asked(), numpy_rules.Asked())  # for maintenance, for initial
         idle = socket(step.no_decision, s.DECIDE_TYPE)
         decide = [
             socket(population.decide, s.DECIDE_TYPE)

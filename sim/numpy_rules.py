@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.kernels import admission, clearing, hedging, match, pyrule, waterfall
+from sim.kernels import admission, clearing, hedging, match, pyrule, values, waterfall
 from sim.kernels import state as s
 from sim.kernels.moves import read_marks
 from sim.views import portfolio_view
@@ -53,20 +53,62 @@ def store_requirement(market: Market, *, initial: bool) -> np.ndarray:
     Returns:
         int64[A], the initial requirements.
     """
-    state = market.state
-    answer = market.margin.requirement(portfolio_view(market), market.risk_parameters(initial=initial))
-    table = state.py_requirement
+    table = market.state.py_requirement
     columns = table.shape[1] - 1
+    rows = _to_ask(market, initial=initial)
+    if rows is None or len(rows):
+        _ask_for(market, rows, initial=initial)
+    return table[:, columns, s.INITIAL].copy()
+
+
+def _ask_for(market: Market, rows: np.ndarray | None, *, initial: bool) -> None:
+    """Ask the rule for some accounts (None: all) and store what it answers."""
+    answer = market.margin.requirement(portfolio_view(market, rows), market.risk_parameters(initial=initial))
+    table = market.state.py_requirement
+    columns = table.shape[1] - 1
+    at = slice(None) if rows is None else rows
     # the engine compares with the ledger's equity, so what the rule leaves out of equity is asked for on top
     excluded = np.int64(0) if answer.equity_excluded is None else answer.equity_excluded
-    if initial:
-        table[:, columns, s.INITIAL] = np.maximum(answer.initial + excluded, 0)
-        if answer.initial_positions is not None:
-            table[:, :columns, s.INITIAL] = answer.initial_positions
-    table[:, columns, s.MAINTENANCE] = np.maximum(answer.maintenance + excluded, 0)
-    if answer.maintenance_positions is not None:
-        table[:, :columns, s.MAINTENANCE] = answer.maintenance_positions
-    return table[:, columns, s.INITIAL].copy()
+    which = s.INITIAL if initial else s.MAINTENANCE
+    required = answer.initial if initial else answer.maintenance
+    table[at, columns, which] = np.maximum(required + excluded, 0)
+    positions = answer.initial_positions if initial else answer.maintenance_positions
+    if positions is not None:
+        table[at, :columns, which] = positions
+
+
+class Asked:
+    """What a rule was asked last, for initial or for maintenance, so that only accounts that have changed since are asked again.
+
+    Attributes:
+        terms: of the last question, prices and published parameters; another question is for all accounts.
+        digests: uint64[A], of the accounts when they were asked.
+    """
+
+    def __init__(self) -> None:
+        self.terms: tuple[object, ...] | None = None
+        self.digests = np.zeros(0, np.uint64)
+
+
+def _to_ask(market: Market, *, initial: bool) -> np.ndarray | None:
+    """Numbers of the accounts whose stored answer may be out of date; None where that is everyone.
+
+    Only of a rule that says that accounts do not bear on one another (``separable``) is less asked than everything.
+    """
+    if not getattr(market.margin, "separable", False):
+        return None
+    state, asked = market.state, market.asked[initial]
+    row = values.newest_row(state) if initial else values.maintenance_row(state)
+    terms = (
+        int(state.meta[s.M_STEP]), int(state.meta[s.M_PUBLISHED]), int(row),
+        state.quotes["mark"].tobytes(), state.quotes["index"].tobytes(),
+        state.conversion.tobytes(), state.haircut.tobytes(), state.quotes["final_count"].tobytes(),
+    )  # fmt: skip
+    now = np.empty(len(state.positions), np.uint64)
+    pyrule.digests(state, now)
+    before, asked.digests = asked.digests, now
+    same, asked.terms = terms == asked.terms, terms
+    return np.flatnonzero(now != before) if same else None
 
 
 def admit_and_match(market: Market) -> None:

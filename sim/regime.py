@@ -10,7 +10,7 @@ from sim import numpy_rules
 from sim.contracts import currencies_of, rate_to_units
 from sim.errors import ConfigError
 from sim.interfaces import ModelState, RiskParameters
-from sim.kernels import ledger, marks, step
+from sim.kernels import marks, step, values
 from sim.kernels import state as s
 from sim.schedules import scaled_schedule
 
@@ -107,7 +107,7 @@ def fill_ring(market: Market) -> None:
 def risk_parameters(market: Market, *, initial: bool) -> RiskParameters:
     """Risk parameters that bind new orders (initial) or maintenance."""
     state = market.state
-    row = int(ledger.newest_row(state) if initial else ledger.maintenance_row(state))
+    row = int(values.newest_row(state) if initial else values.maintenance_row(state))
     scenarios = int(state.meta[s.M_SCENARIOS])
     arrays = {"tiers": state.tiers.copy()} if state.tiers.any() else {}
     if getattr(market.margin, "features", False):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sim.contracts import currencies_of
 from sim.deltas import hedge_lots, live_options
 from sim.errors import ConfigError
-from sim.kernels import ledger, marks, setup
+from sim.kernels import ledger, setup, values
 from sim.kernels import state as s
 from sim.kernels.events import record_event
 from sim.kernels.index import touch
@@ -73,7 +73,7 @@ def _options_to_seed(market: Market, event: ScriptedEvent) -> tuple[list[int], l
     chosen = []
     for k in event.options:
         if k in held:
-            price = int(marks.underlying_price(state, k))
+            price = int(values.underlying_price(state, k))
             if low * price <= int(state.contracts["strike"][k]) <= high * price:
                 chosen.append(k)
     if not chosen:
@@ -110,7 +110,7 @@ def _seed_options(market: Market, event: ScriptedEvent) -> None:
         delta = side * sum(n * float(hedge) for n, hedge in zip(own, hedges, strict=True))
         hedge = -round(delta) if event.hedged else 0
         if hedge:
-            value = int(ledger.value_at(state, event.contract, abs(hedge), mark))
+            value = int(values.value_at(state, event.contract, abs(hedge), mark))
             trades.append((event.contract, s.BUY if hedge > 0 else s.SELL, abs(hedge), value))
         _give_cash(state, account, event, trades)
         for k, way, n, value in trades:
@@ -120,22 +120,22 @@ def _seed_options(market: Market, event: ScriptedEvent) -> None:
 
 
 def _value(state: State, contract: int, lots: int) -> int:
-    return int(ledger.value_at(state, contract, lots, int(state.quotes["mark"][contract])))
+    return int(values.value_at(state, contract, lots, int(state.quotes["mark"][contract])))
 
 
 def _give_cash(state: State, account: int, event: ScriptedEvent, trades: list[tuple[int, int, int, int]]) -> None:
     """Bring in the cash that an account trades options with: the premiums it pays, or what ``leverage`` says."""
     currency = int(state.contracts["currency"][trades[0][0]])
-    premium = max(sum(way * value for k, way, _, value in trades if ledger.is_option(state, k)), 0)
+    premium = max(sum(way * value for k, way, _, value in trades if values.is_option(state, k)), 0)
     wanted = int(state.wallets[account, currency]) + premium
     if event.leverage > 0:
         gross = 0
         for k, _, n, _ in trades:
-            if ledger.is_option(state, k):
+            if values.is_option(state, k):
                 terms = state.contracts[k]
                 paid = n * int(terms["payoff"])
                 if int(terms["kind"]) != s.INVERSE_OPTION:
-                    paid *= int(marks.underlying_price(state, k))
+                    paid *= int(values.underlying_price(state, k))
                 gross += paid // int(terms["divisor"])
         wanted = int(gross / event.leverage) + premium
     ledger.deposit_in(state, account, currency, wanted - int(state.wallets[account, currency]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sim.kernels import ledger
+from sim.kernels import ledger, values
 from sim.kernels import state as s
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _deposits(state: s.State) -> np.ndarray:
     """Net deposits in the account currency, other currencies at what they count for now, int64[A]."""
     total: np.ndarray = state.deposits[:, 0].copy()
     for k in range(1, len(state.conversion)):
-        total += np.array([ledger.worth(state, k, int(amount)) for amount in state.deposits[:, k]], np.int64)
+        total += np.array([values.worth(state, k, int(amount)) for amount in state.deposits[:, k]], np.int64)
     return total
 
 

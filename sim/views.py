@@ -9,6 +9,7 @@ import numpy as np
 from sim.interfaces import PortfolioView, RiskParameters
 from sim.kernels import state as s
 from sim.kernels.record import depth_near
+from sim.kernels.values import underlying_price
 
 if TYPE_CHECKING:
     from sim.market import Market
@@ -97,9 +98,15 @@ class LiveView:
 
     @property
     def spot(self) -> np.ndarray:
-        """Price of each contract's underlying, from its published index, price units, float64[C]."""
+        """Price of each contract's underlying, price units, float64[C].
+
+        That is the published index; of options the price at which they are valued, which may be the market's own mark.
+        """
+        state = self._state
         ticks = self._market.contract_table.tick_size[self._reference]
-        return self._state.quotes["index"][self._reference] / s.SUBTICKS * ticks
+        price = state.quotes["index"][self._reference]
+        own = (state.contracts["option"] != 0) & (state.contracts["priced_on"] == s.PRICED_ON_MARK)
+        return np.where(own, state.quotes["mark"][self._reference], price) / s.SUBTICKS * ticks
 
     @property
     def interest_rate(self) -> float:
@@ -174,12 +181,21 @@ class LiveView:
         return np.diff(marks[rows], axis=0)
 
 
-def portfolio_view(market: Market) -> PortfolioView:
-    """Every account's portfolio at the current marks (copies)."""
+def portfolio_view(market: Market, accounts: np.ndarray | None = None) -> PortfolioView:
+    """Every account's portfolio at the current marks (copies).
+
+    Args:
+        market: the market.
+        accounts: numbers of the accounts to show, in the order of the rows; default all.
+    """
     state = market.state
-    table = state.positions
+    table = state.positions if accounts is None else state.positions[accounts]
+    wallets = state.wallets if accounts is None else state.wallets[accounts]
+    features = _features(state)
+    if accounts is not None:
+        features = {name: column[accounts] for name, column in features.items()}
     cash = np.empty((len(table), 1 + table.shape[1]), np.int64)
-    cash[:, 0] = state.wallets[:, 0]
+    cash[:, 0] = wallets[:, 0]
     cash[:, 1:] = table["pocket"]
     return PortfolioView(
         contracts=market.contract_table,
@@ -191,11 +207,17 @@ def portfolio_view(market: Market) -> PortfolioView:
         open_sell=table["open_sell"].copy(),
         loss_buy=table["loss_buy"].copy(),
         loss_sell=table["loss_sell"].copy(),
-        wallets=state.wallets.copy(),
+        wallets=wallets.copy(),
         conversion=state.conversion.copy(),
         haircut=state.haircut.copy(),
-        features=_features(state),
+        features=features,
+        underlying=_underlying(state),
     )
+
+
+def _underlying(state: s.State) -> np.ndarray:
+    """Price of the underlying of every contract as options are valued on it, sub-ticks."""
+    return np.array([underlying_price(state, c) for c in range(len(state.contracts))], np.int64)
 
 
 def _features(state: s.State) -> dict[str, np.ndarray]:

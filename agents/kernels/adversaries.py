@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from agents.kernels.rows import limit_near_mark, send, take_limit
-from sim.kernels import ledger
+from sim.kernels import ledger, values
 from sim.kernels.depth import depth_within
 from sim.kernels.jit import kernel
 from sim.kernels.messages import wake_range
@@ -55,10 +55,10 @@ def level_of(state, contract, side, row, width):
         width: of a level, fraction of the mark.
     """
     mark = state.quotes[contract].mark / np.float64(SUBTICKS)
-    rate = min(state.rate_maintenance[ledger.maintenance_row(state), contract] / np.float64(RATE_ONE), 0.99)
+    rate = min(state.rate_maintenance[values.maintenance_row(state), contract] / np.float64(RATE_ONE), 0.99)
     scale = state.bucket_scale[contract]
     price = np.float64((np.int64(row) << scale) + ((np.int64(1) << scale) >> 1))
-    inverse = ledger.is_inverse(state, contract)
+    inverse = values.is_inverse(state, contract)
     if side < 0:
         ruin = price * (1.0 + rate) if inverse else price / (1.0 - rate)
         distance = 1.0 - ruin / mark

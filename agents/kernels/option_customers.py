@@ -14,7 +14,7 @@ from agents.kernels.option_greeks import (
     spot_of,
 )
 from agents.kernels.rows import DRAW_ROW, limit_near_mark, log_mid_before, send, take_market, value_of_lot
-from sim.kernels import ledger
+from sim.kernels import values
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import uniform4
 from sim.kernels.messages import wake_range
@@ -128,7 +128,7 @@ def same_strike(state, k, right):
     terms = state.contracts[k]
     for other in range(state.meta[M_CONTRACTS]):
         if (
-            ledger.is_option(state, other)
+            values.is_option(state, other)
             and state.contracts[other].reference == terms.reference
             and state.contracts[other].expiry == terms.expiry
             and state.contracts[other].strike == terms.strike

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from agents.kernels.rows import value_of_lot
-from sim.kernels import ledger
+from sim.kernels import values
 from sim.kernels.black76 import black76_greeks
 from sim.kernels.jit import kernel
 from sim.kernels.marks import expected_final, open_share
@@ -36,7 +36,7 @@ def spot_of(state, contract, on_mark):
 def is_live(state, k):
     """True for an option that is listed and has not expired."""
     terms = state.contracts[k]
-    return ledger.is_option(state, k) and terms.listing < state.meta[M_STEP] <= terms.expiry
+    return values.is_option(state, k) and terms.listing < state.meta[M_STEP] <= terms.expiry
 
 
 @kernel()
@@ -122,7 +122,7 @@ def account_greeks(state, account, contract, spot, table):
         left -= 1
         if state.contracts[k].reference != reference or state.contracts[k].kind == SPOT:
             continue
-        if ledger.is_option(state, k):
+        if values.is_option(state, k):
             lot_greeks(state, k, spot, table)
             delta += lots * table[k, DELTA]
             gamma += lots * table[k, GAMMA]
@@ -136,5 +136,5 @@ def account_greeks(state, account, contract, spot, table):
             held += lots * value_of_lot(state, k) / lot
     delta /= lot
     # a lot of an inverse contract loses value as the price rises, that of a linear one gains
-    gamma = gamma / lot + (delta if ledger.is_inverse(state, contract) else -delta)
+    gamma = gamma / lot + (delta if values.is_inverse(state, contract) else -delta)
     return delta, gamma, vega, held, (discounted / weight if weight > 0.0 else 1.0)

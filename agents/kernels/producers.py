@@ -7,7 +7,7 @@ import numpy as np
 from agents.kernels.rows import clipped, limit_near_mark, send, take_limit, value_of_lot
 from sim.kernels import ledger
 from sim.kernels.jit import kernel
-from sim.kernels.marks import expired, underlying_price
+from sim.kernels.marks import expired
 from sim.kernels.messages import wake_range
 from sim.kernels.realmath import exp, ln
 from sim.kernels.state import (
@@ -28,6 +28,7 @@ from sim.kernels.state import (
     SELL,
     SUBTICKS,
 )
+from sim.kernels.values import underlying_price
 
 CONTRACTS_MOST = 8  # dated contracts that a hedge can be rolled through
 PARAMS = (

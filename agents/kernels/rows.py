@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.kernels import ledger
+from sim.kernels import ledger, values
 from sim.kernels.jit import JIT_DISABLED, kernel
 from sim.kernels.keyed import uniform4
 from sim.kernels.messages import push
@@ -84,7 +84,7 @@ def log_uniform(u, low, high):
 def band_limits(state, contract):
     """Lowest and highest price in ticks that the venue's price band admits now."""
     mark = state.quotes[contract].mark
-    gap = ledger.band_width(state, contract)
+    gap = values.band_width(state, contract)
     low = (mark - gap + SUBTICKS - 1) // SUBTICKS
     high = (mark + gap) // SUBTICKS
     return max(low, np.int64(1)), min(high, state.contracts[contract].max_price)
@@ -146,7 +146,7 @@ def clipped(x, bound):
 @kernel()
 def value_of_lot(state, contract):
     """Value of one lot at mark, minor units of the account currency as a float."""
-    if ledger.is_inverse(state, contract):
+    if values.is_inverse(state, contract):
         value = np.float64(state.contracts[contract].tick_value) * SUBTICKS / state.quotes[contract].mark
     else:
         value = state.quotes[contract].mark * np.float64(state.contracts[contract].tick_value) / SUBTICKS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from agents.kernels.rows import clipped, limit_near_mark, take_limit, value_now, value_of_lot
-from sim.kernels import ledger
+from sim.kernels import ledger, values
 from sim.kernels.jit import kernel
 from sim.kernels.messages import wake_range
 from sim.kernels.realmath import ln
@@ -38,7 +38,7 @@ def pair_margin(state, contract, other, ratio):
     if scenarios == 0:
         own = state.rate_initial[contract] / np.float64(RATE_ONE) * value_of_lot(state, contract)
         return own + ratio * (state.rate_initial[other] / np.float64(RATE_ONE) * value_of_lot(state, other))
-    row = ledger.newest_row(state)
+    row = values.newest_row(state)
     worst = 0.0
     for scenario in range(scenarios):
         profit = state.scenario_pnl[row, contract, scenario] - ratio * state.scenario_pnl[row, other, scenario]

@@ -28,8 +28,10 @@ from margin.kernels.addon_columns import (
     REFERENCE_LOTS,
 )
 from margin.kernels.requirement import cross, isolated, scenarios
+from sim.kernels.charges import option_charge
+from sim.kernels.held import next_held
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import equity, is_inverse, maintenance_row, newest_row, position_equity, value_at
+from sim.kernels.ledger import equity, position_equity
 from sim.kernels.state import (
     INITIAL,
     ISOLATED,
@@ -41,6 +43,7 @@ from sim.kernels.state import (
     RATE_ONE,
     REQUIREMENT,
 )
+from sim.kernels.values import is_inverse, is_option, maintenance_row, newest_row, value_at
 from sim.kernels.wide import mul_rate
 
 
@@ -188,7 +191,7 @@ def _crowd_of(state, account, contract, coefficient, lots, rate, row):
         own = equity(state, account)
         for c in range(state.meta[M_CONTRACTS]):
             held = state.positions[account, c].lots
-            if c != contract and held != 0:
+            if c != contract and held != 0 and not is_option(state, c):
                 others += mul_rate(abs(value_at(state, c, held, state.quotes[c].mark)), state.rate_maintenance[row, c])
     maintenance = state.rate_maintenance[row, contract]
     drawn = coefficient[A_MAP_MARK]
@@ -215,7 +218,7 @@ def _addons_if(state, account, contract, which, side):
     if coefficient[A_THRESHOLD] > 0:
         gathered = _gathered(state, account, coefficients, coefficient[A_BUCKET], side)
     around = np.int64(0)
-    if coefficient[A_CROWDING] > 0:
+    if coefficient[A_CROWDING] > 0 and not is_option(state, contract):
         around = _crowd_of(state, account, contract, coefficient, lots, rate, row)
     return addon_amount(coefficient, rate, value, abs(lots), gathered, around, state.behaviour_rate[0, account])
 
@@ -245,31 +248,32 @@ def addons_of(state, account, contract, which):
 
 @kernel()
 def _sum_of_addons(state, account, contract, which):
-    first = max(contract, 0)
-    last = state.meta[M_CONTRACTS] if contract < 0 else contract + 1
     total = np.int64(0)
-    for c in range(first, last):
+    c = contract if contract >= 0 else next_held(state, account, 0)
+    while c >= 0:
         total += addons_of(state, account, c, which)
+        c = next_held(state, account, c + 1) if contract < 0 else np.int64(-1)
     return total
 
 
 @kernel()
 def _entry_maintenance(state, account, contract):
     """Maintenance of positions at the rates at which they were accepted; see :func:`margin.addons.entry_rates`."""
-    first = max(contract, 0)
-    last = state.meta[M_CONTRACTS] if contract < 0 else contract + 1
     row = maintenance_row(state)
     total = np.int64(0)
-    for c in range(first, last):
+    c = contract if contract >= 0 else next_held(state, account, 0)
+    while c >= 0:
         lots = state.positions[account, c].lots
-        if lots == 0:
-            continue
-        rate = state.entry_rate[0, account, c] if account < state.meta[M_TRADERS] else np.int64(0)
-        if rate > 0:
-            rate = max(mul_rate(rate, state.addon_coefficients[row, c, MAINTENANCE, A_ENTRY]), np.int64(1))
-        else:
-            rate = state.rate_maintenance[row, c]
-        total += mul_rate(abs(value_at(state, c, lots, state.quotes[c].mark)), rate)
+        if is_option(state, c):
+            total += option_charge(state, c, MAINTENANCE, lots)
+        elif lots != 0:
+            rate = state.entry_rate[0, account, c] if account < state.meta[M_TRADERS] else np.int64(0)
+            if rate > 0:
+                rate = max(mul_rate(rate, state.addon_coefficients[row, c, MAINTENANCE, A_ENTRY]), np.int64(1))
+            else:
+                rate = state.rate_maintenance[row, c]
+            total += mul_rate(abs(value_at(state, c, lots, state.quotes[c].mark)), rate)
+        c = next_held(state, account, c + 1) if contract < 0 else np.int64(-1)
     return total
 
 

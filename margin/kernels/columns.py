@@ -65,7 +65,12 @@ P_MOVE = 26  # first of MOVES_MAX sizes of common moves, units
     P_MEAN,  # forecast: weight of the fast variance in the mean over the horizon, 0: rates follow the variance itself
     P_OPEN_LOWER,  # initial rates that rise with open interest: minor units of value where the rise begins
     P_OPEN_UPPER,  # and where it ends
-) = range(P_MOVE + MOVES_MAX, P_MOVE + MOVES_MAX + 14)
+    P_FACTOR_OF,  # grid: number of the common factor by which the contract moves
+    P_LEADER,  # grid: contract whose rate says how far it moves; of options the one that prices their underlying
+    P_FACTORS,  # grid: number of factors
+    P_VOLATILITY_MOVE,  # grid: relative move of implied volatilities, 0 where no options are listed
+    P_STILL,  # grid: 1 where prices that stand still are a scenario (options are listed)
+) = range(P_MOVE + MOVES_MAX, P_MOVE + MOVES_MAX + 19)
 
 (
     S_STARTED,  # 1 after the first publication

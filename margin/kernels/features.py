@@ -70,7 +70,7 @@ from margin.kernels.addons import liquidation_bucket
 from margin.kernels.columns import P_RATES, P_SAMPLE, VOLATILITY
 from margin.kernels.publish import forecast_variance, publish
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import equity, is_inverse, position_equity, value_at
+from sim.kernels.ledger import equity, position_equity
 from sim.kernels.state import (
     CLOSED,
     ISOLATED,
@@ -85,6 +85,7 @@ from sim.kernels.state import (
     PUBLISH,
     RATE_ONE,
 )
+from sim.kernels.values import is_inverse, is_option, value_at
 from sim.kernels.wide import mul_rate
 
 
@@ -227,14 +228,14 @@ def draw_map(state):
         if not isolated and record.positions > 1:
             for contract in range(contracts):
                 lots = state.positions[account, contract].lots
-                if lots != 0:
+                if lots != 0 and not is_option(state, contract):
                     value = abs(value_at(state, contract, lots, state.quotes[contract].mark))
                     carried += mul_rate(value, state.model_rates[0, contract, 1])
         for contract in range(contracts):
             state.map_own[account, contract, 0] = 0
             state.map_own[account, contract, 1] = 0
             lots = state.positions[account, contract].lots
-            if lots == 0 or record.exempt != 0 or record.status == CLOSED:
+            if lots == 0 or record.exempt != 0 or record.status == CLOSED or is_option(state, contract):
                 continue
             mark = state.quotes[contract].mark
             value = value_at(state, contract, lots, mark)

@@ -16,10 +16,13 @@ from margin.kernels.columns import (
     P_EXTREME,
     P_EXTREME_WEIGHT,
     P_FACTOR,
+    P_FACTOR_OF,
+    P_FACTORS,
     P_FILTER,
     P_GAMMA,
     P_INITIAL,
     P_INITIAL_FACTOR,
+    P_LEADER,
     P_MAINTENANCE,
     P_MEAN,
     P_MOVE,
@@ -31,7 +34,9 @@ from margin.kernels.columns import (
     P_RATES,
     P_RATIO,
     P_SAMPLE,
+    P_STILL,
     P_UPDATE,
+    P_VOLATILITY_MOVE,
     P_WINDOW,
     S_ANCHOR,
     S_INITIAL,
@@ -45,10 +50,12 @@ from margin.kernels.columns import (
 )
 from margin.kernels.historical import observe_window, tail_loss
 from margin.kernels.overlays import overlaid, to_units
+from sim.kernels.black76 import black76
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import in_account_currency, is_inverse, size_at
-from sim.kernels.realmath import ln
+from sim.kernels.marks import expected_final, expired
+from sim.kernels.realmath import exp, ln
 from sim.kernels.state import (
+    INVERSE_OPTION,
     M_CONTRACTS,
     M_RISK_SLOTS,
     M_SCENARIOS,
@@ -58,7 +65,10 @@ from sim.kernels.state import (
     SCENARIO_LOTS,
     SPOT,
 )
+from sim.kernels.values import in_account_currency, is_inverse, size_at, underlying_price
 from sim.kernels.wide import mul_div_floor, mul_shift_floor
+
+LEAST_PRICE = 1e-6  # of the present price: below it no scenario goes
 
 
 @kernel()
@@ -151,35 +161,89 @@ def _moved(state, contract, full, rate, size):
 
 
 @kernel()
+def _size_of(common, sizes, moves, factor, p):
+    """Signed size of the move of a factor in scenario p of the grid, 2**-32 of its rate."""
+    if p < 2 * sizes:
+        move = p >> 1
+        size = np.int64(common[P_MOVE + move]) if move < moves else np.int64(common[P_EXTREME])
+        return size if p & 1 == 0 else -size
+    pattern = p - 2 * sizes + 1
+    if pattern >= (1 << np.int64(common[P_FACTORS])) - 1:
+        return np.int64(0)  # prices stand still
+    # the bits of the pattern are the factors that rise
+    size = np.int64(common[P_DIVERGENCE])
+    return size if (pattern >> factor) & 1 == 1 else -size
+
+
+@kernel()
+def _option_value(state, contract, price, volatility):
+    """Black-76 value of an option with its underlying at a price and at a volatility, sub-ticks, not rounded."""
+    terms = state.contracts[contract]
+    years = max(terms.expiry - state.meta[M_STEP], 0) * terms.years_per_step
+    forward = expected_final(state, contract, price) * exp(terms.interest_rate * years)
+    value = black76(np.float64(terms.option), forward, np.float64(terms.strike), years, volatility)
+    if terms.kind == INVERSE_OPTION:
+        return value / forward * terms.premium_scale
+    return value * exp(-terms.interest_rate * years) * terms.premium_scale
+
+
+@kernel()
+def _option_row(state, row, contract, rate, common, sizes, moves, factor, count, copies):
+    """Scenario profits of 2**10 lots of an option, as :func:`margin.scenarios.option_profits` states them."""
+    for s in range(count * copies):
+        state.scenario_pnl[row, contract, s] = 0
+    if expired(state, contract):
+        return
+    volatility = state.contracts[contract].volatility
+    price = np.float64(underlying_price(state, contract))
+    now = _option_value(state, contract, price, volatility)
+    worth = np.float64(state.contracts[contract].tick_value * 64)
+    currency = state.contracts[contract].currency
+    for copy in range(copies):
+        step = common[P_VOLATILITY_MOVE] if copy == 0 else -common[P_VOLATILITY_MOVE]
+        for p in range(count):
+            size = np.float64(_size_of(common, sizes, moves, factor, p)) / RATE_ONE
+            move = max(1.0 + size * (np.float64(rate) / RATE_ONE), LEAST_PRICE)
+            value = _option_value(state, contract, price * move, volatility * (1.0 + step))
+            profit = np.int64(np.floor((value - now) * worth + 0.5))
+            if profit >= 0:
+                profit = in_account_currency(state, currency, profit)
+            else:
+                profit = -in_account_currency(state, currency, -profit)
+            state.scenario_pnl[row, contract, copy * count + p] = profit
+
+
+@kernel()
 def _publish_grid(state, slot):
     """Scenario profits of 2**10 lots of each contract at the mark, as :func:`margin.scenarios.grid` states them.
 
     Mutates the newest row of ``scenario_pnl``, ``scenario_weight``, ``initial_factor`` and the number of scenarios.
     """
-    contracts = state.meta[M_CONTRACTS]
     row = max(state.meta[M_STEP], 0) % state.meta[M_RISK_SLOTS]
     common = state.model_params[slot, 0]
     moves = np.int64(common[P_MOVES])
     sizes = moves + 1 if common[P_EXTREME] > 0.0 else moves
-    count = 2 * sizes + (1 << contracts) - 2
-    for contract in range(contracts):
-        rate = state.model_rates[slot, contract, 1]
+    count = 2 * sizes + (1 << np.int64(common[P_FACTORS])) - 2 + np.int64(common[P_STILL])
+    copies = 2 if common[P_VOLATILITY_MOVE] > 0.0 else 1
+    for contract in range(state.meta[M_CONTRACTS]):
+        leader = np.int64(state.model_params[slot, contract, P_LEADER])
+        factor = np.int64(state.model_params[slot, contract, P_FACTOR_OF])
+        rate = state.model_rates[slot, leader, 1]
+        if leader != contract:
+            _option_row(state, row, contract, rate, common, sizes, moves, factor, count, copies)
+            continue
         full = mul_shift_floor(_value_of_grid_lots(state, contract), rate, 32)
-        for move in range(sizes):
-            size = common[P_MOVE + move] if move < moves else common[P_EXTREME]
-            up, down = _moved(state, contract, full, rate, np.int64(size))
-            state.scenario_pnl[row, contract, 2 * move] = up
-            state.scenario_pnl[row, contract, 2 * move + 1] = down
-        up, down = _moved(state, contract, full, rate, np.int64(common[P_DIVERGENCE]))
-        for s in range(2 * sizes, count):
-            # the bits of the pattern are the contracts that rise
-            rises = ((s - 2 * sizes + 1) >> contract) & 1
-            state.scenario_pnl[row, contract, s] = up if rises == 1 else down
-    for s in range(count):
-        extreme = 2 * moves <= s < 2 * sizes
+        for p in range(count):
+            size = _size_of(common, sizes, moves, factor, p)
+            up, down = _moved(state, contract, full, rate, abs(size))
+            for copy in range(copies):
+                state.scenario_pnl[row, contract, copy * count + p] = up if size > 0 else down
+    for s in range(count * copies):
+        p = s % count
+        extreme = 2 * moves <= p < 2 * sizes
         state.scenario_weight[s] = np.int64(common[P_EXTREME_WEIGHT]) if extreme else RATE_ONE
     state.initial_factor[0] = np.int64(common[P_INITIAL_FACTOR])
-    state.meta[M_SCENARIOS] = count
+    state.meta[M_SCENARIOS] = count * copies
 
 
 @kernel(PUBLISH)

@@ -9,17 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.charges import opening_margin, position_charge
 from sim.kernels.held import next_held
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import (
-    in_account_currency,
-    maintenance_row,
-    margined_value,
-    newest_row,
-    opening_margin,
-    position_charge,
-)
-from sim.kernels.state import INITIAL, M_SCENARIOS, MAINTENANCE, REQUIREMENT
+from sim.kernels.state import BUY, INITIAL, M_SCENARIOS, MAINTENANCE, REQUIREMENT, SELL
+from sim.kernels.values import in_account_currency, maintenance_row, margined_value, newest_row
 from sim.kernels.wide import mul_div_floor, mul_rate
 
 
@@ -32,7 +26,7 @@ def _converted(state, contract, amount):
 @kernel()
 def _maintenance_of(state, account, contract):
     """Maintenance of one position at its own rate."""
-    lots = abs(state.positions[account, contract].lots)
+    lots = state.positions[account, contract].lots
     if lots == 0:
         return np.int64(0)
     rate = state.rate_maintenance[maintenance_row(state), contract]
@@ -45,12 +39,11 @@ def _cross_initial(state, account, contract):
     position = state.positions[account, contract]
     rate = state.rate_initial[contract]
     if position.open_buy == 0 and position.open_sell == 0:
-        lots = abs(position.lots)
-        if lots == 0:
+        if position.lots == 0:
             return np.int64(0)
-        return _converted(state, contract, position_charge(state, contract, INITIAL, lots, rate))
-    bought = position_charge(state, contract, INITIAL, abs(position.lots + position.open_buy), rate)
-    sold = position_charge(state, contract, INITIAL, abs(position.lots - position.open_sell), rate)
+        return _converted(state, contract, position_charge(state, contract, INITIAL, position.lots, rate))
+    bought = position_charge(state, contract, INITIAL, position.lots + position.open_buy, rate)
+    sold = position_charge(state, contract, INITIAL, position.lots - position.open_sell, rate)
     return _converted(state, contract, max(bought + position.loss_buy, sold + position.loss_sell))
 
 
@@ -69,7 +62,7 @@ def cross(state, account, contract, which):
 
 
 @kernel()
-def _opening_reserve(state, contract, open_lots, held, loss):
+def _opening_reserve(state, contract, side, open_lots, held, loss):
     """Reserve of one side's open orders beyond what they can close; their loss counts in the same proportion.
 
     ``held`` are the lots of the position, negative where the orders close it.
@@ -79,7 +72,7 @@ def _opening_reserve(state, contract, open_lots, held, loss):
         return np.int64(0)
     own = loss if opening == open_lots else -mul_div_floor(-loss, opening, open_lots)
     value = margined_value(state, contract, opening)
-    return opening_margin(state, contract, max(held, np.int64(0)), opening, value) + own
+    return opening_margin(state, contract, side, max(held, np.int64(0)), opening, value) + own
 
 
 @kernel()
@@ -88,8 +81,8 @@ def _isolated_initial(state, account, contract):
     position = state.positions[account, contract]
     if position.open_buy == 0 and position.open_sell == 0:
         return np.int64(0)
-    bought = _opening_reserve(state, contract, position.open_buy, position.lots, position.loss_buy)
-    sold = _opening_reserve(state, contract, position.open_sell, -position.lots, position.loss_sell)
+    bought = _opening_reserve(state, contract, BUY, position.open_buy, position.lots, position.loss_buy)
+    sold = _opening_reserve(state, contract, SELL, position.open_sell, -position.lots, position.loss_sell)
     return _converted(state, contract, max(bought, sold))
 
 

@@ -8,14 +8,28 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.charges import by_schedule, short_option
 from sim.kernels.jit import kernel
-from sim.kernels.schedule import FLAT, S_KIND, S_TIERS, T_FLOOR, TIERS, scheduled, tier_charge, tier_of
+from sim.kernels.schedule import FLAT, S_KIND, S_TIERS, T_FLOOR, TIERS, scheduled, tier_charge
 from sim.kernels.state import INITIAL, MAINTENANCE, RATE_ONE
 from sim.kernels.wide import mul_div_floor, mul_rate
 
 _LOW32 = np.uint64(0xFFFFFFFF)
 _S32 = np.uint64(32)
 _S4 = np.uint64(4)
+# columns of ``options``, int64[C, OPTION_COLUMNS]; no rows where there are none
+(
+    O_SIDE,  # CALL, PUT, 0: no option
+    O_REFERENCE,  # contract that prices the underlying
+    O_PRICE,  # of the underlying, in the units of the strike
+    O_STRIKE,
+    O_PAYOFF,
+    O_DIVISOR,
+    O_COIN,  # 1: premium and pay-off in coin
+    O_TICK_VALUE,  # of the reference contract
+    O_INVERSE,  # 1: the reference contract is an inverse one
+) = range(9)
+OPTION_COLUMNS = 9
 _FLOORS = 12  # room for the floors of thirteen tiers, in whole vectors
 
 
@@ -33,17 +47,19 @@ def notional(lots, per_lot, mark, inverse):
 
 
 @kernel()
-def _charged(tables, contract, which, lots, value, rate):
-    """Charge of one position: the contract's schedule, or where it is flat the rate times value."""
-    if tables[contract, 0, S_KIND] == FLAT:
-        return mul_rate(value, rate)
-    return scheduled(tables, contract, which, lots, value)
-
-
-@kernel()
-def _initial(size, c, per_lot, mark, inverse, rates, tables):
-    """Initial charge of a position of ``size`` lots in contract c, settlement currency."""
-    return _charged(tables, c, INITIAL, size, notional(size, per_lot[c], mark[c], inverse[c]), rates[0, c])
+def _charge(lots, c, which, per_lot, mark, inverse, rates, tables, options):
+    """Charge of a position of signed lots in contract c, settlement currency (:mod:`sim.kernels.charges`)."""
+    size = abs(lots)
+    if options.shape[0] == 0 or options[c, O_SIDE] == 0:
+        return by_schedule(tables, c, which, size, notional(size, per_lot[c], mark[c], inverse[c]), rates[which, c])
+    if lots >= 0:
+        return notional(size, per_lot[c], mark[c], False)
+    terms = options[c]
+    reference = terms[O_REFERENCE]
+    return short_option(
+        tables, reference, which, rates[which, reference], mark[reference], terms[O_TICK_VALUE], terms[O_INVERSE] != 0,
+        size, terms[O_SIDE], terms[O_PRICE], terms[O_STRIKE], terms[O_PAYOFF], terms[O_DIVISOR], terms[O_COIN] != 0,
+    )  # fmt: skip
 
 
 @kernel()
@@ -98,22 +114,15 @@ def _tiered_positions(lots, per_lot, tables, initial, maintenance):
 
 
 @kernel()
-def _positions(lots, per_lot, mark, inverse, price, rates, tables, initial, maintenance):
+def _positions(lots, per_lot, mark, inverse, price, rates, tables, options, initial, maintenance):
     """Charges of positions under any schedule (see :func:`cross`). Mutates ``initial`` and ``maintenance``."""
     for a in range(lots.shape[0]):
         first, second = np.int64(0), np.int64(0)
         for c in range(lots.shape[1]):
-            held = abs(lots[a, c])
-            if held == 0:
+            if lots[a, c] == 0:
                 continue
-            value = notional(held, per_lot[c], mark[c], inverse[c])
-            if tables[c, 0, S_KIND] == TIERS:
-                tier = tier_of(tables, c, value)
-                charge = tier_charge(tables, c, tier, INITIAL, value)
-                keep = tier_charge(tables, c, tier, MAINTENANCE, value)
-            else:
-                charge = _charged(tables, c, INITIAL, held, value, rates[0, c])
-                keep = _charged(tables, c, MAINTENANCE, held, value, rates[1, c])
+            charge = _charge(lots[a, c], c, INITIAL, per_lot, mark, inverse, rates, tables, options)
+            keep = _charge(lots[a, c], c, MAINTENANCE, per_lot, mark, inverse, rates, tables, options)
             if price[c] != RATE_ONE:
                 charge, keep = mul_rate(charge, price[c]), mul_rate(keep, price[c])
             first += charge
@@ -123,7 +132,7 @@ def _positions(lots, per_lot, mark, inverse, price, rates, tables, initial, main
 
 
 @kernel()
-def cross(lots, open_buy, open_sell, loss_buy, loss_sell, per_lot, mark, inverse, price, rates, tables):
+def cross(lots, open_buy, open_sell, loss_buy, loss_sell, per_lot, mark, inverse, price, rates, tables, options):
     """One pocket, each contract at its own rate or schedule.
 
     Args:
@@ -138,6 +147,7 @@ def cross(lots, open_buy, open_sell, loss_buy, loss_sell, per_lot, mark, inverse
         price: int64[C], minor units of the account currency per minor unit of the settlement currency, 2**-32.
         rates: int64[2, C], initial and maintenance, 2**-32.
         tables: int64[C, rows, SCHEDULE_COLUMNS].
+        options: int64[C, OPTION_COLUMNS], or no rows where there are none.
 
     Returns:
         Initial margin, the part of it that open orders add, and maintenance, int64[A] each, minor units.
@@ -146,7 +156,7 @@ def cross(lots, open_buy, open_sell, loss_buy, loss_sell, per_lot, mark, inverse
     initial = np.empty(accounts, np.int64)
     maintenance = np.empty(accounts, np.int64)
     resting = np.zeros(accounts, np.int64)
-    flat, tiered = True, True
+    flat = tiered = options.shape[0] == 0
     for c in range(contracts):
         plain = not inverse[c] and price[c] == RATE_ONE
         flat = flat and plain and tables[c, 0, S_KIND] == FLAT
@@ -156,7 +166,7 @@ def cross(lots, open_buy, open_sell, loss_buy, loss_sell, per_lot, mark, inverse
     elif tiered:
         _tiered_positions(lots, per_lot, tables, initial, maintenance)
     else:
-        _positions(lots, per_lot, mark, inverse, price, rates, tables, initial, maintenance)
+        _positions(lots, per_lot, mark, inverse, price, rates, tables, options, initial, maintenance)
     if open_buy.shape[0] != accounts:
         return initial, resting, maintenance
     for a in range(accounts):
@@ -166,9 +176,9 @@ def cross(lots, open_buy, open_sell, loss_buy, loss_sell, per_lot, mark, inverse
             if bids == 0 and asks == 0:
                 continue
             held = lots[a, c]
-            charge = _initial(abs(held), c, per_lot, mark, inverse, rates, tables)
-            bought = _initial(abs(held + bids), c, per_lot, mark, inverse, rates, tables) + loss_buy[a, c]
-            sold = _initial(abs(held - asks), c, per_lot, mark, inverse, rates, tables) + loss_sell[a, c]
+            charge = _charge(held, c, INITIAL, per_lot, mark, inverse, rates, tables, options)
+            bought = _charge(held + bids, c, INITIAL, per_lot, mark, inverse, rates, tables, options) + loss_buy[a, c]
+            sold = _charge(held - asks, c, INITIAL, per_lot, mark, inverse, rates, tables, options) + loss_sell[a, c]
             added += mul_rate(max(bought, sold), price[c]) - mul_rate(charge, price[c])
         resting[a] = added
         initial[a] += added
@@ -176,12 +186,19 @@ def cross(lots, open_buy, open_sell, loss_buy, loss_sell, per_lot, mark, inverse
 
 
 @kernel()
-def _opening(held, ordered, loss, c, per_lot, mark, inverse, rates, tables):
+def _opening(side, held, ordered, loss, c, per_lot, mark, inverse, rates, tables, options):
     """Reserve of one side's open orders beyond what they can close; ``held`` is negative where they close."""
     opening = ordered - min(ordered, max(-held, np.int64(0)))
     if opening == 0:
         return np.int64(0)
     own = loss if opening == ordered else -mul_div_floor(-loss, opening, ordered)
+    if options.shape[0] != 0 and options[c, O_SIDE] != 0:
+        if side > 0:  # paid in full
+            return notional(opening, per_lot[c], mark[c], False) + own
+        standing = min(-held, np.int64(0))
+        after = _charge(standing - opening, c, INITIAL, per_lot, mark, inverse, rates, tables, options)
+        before = _charge(standing, c, INITIAL, per_lot, mark, inverse, rates, tables, options)
+        return max(after - before, np.int64(0)) + own
     value = notional(opening, per_lot[c], mark[c], inverse[c])
     if tables[c, 0, S_KIND] == FLAT:
         return mul_rate(value, rates[0, c]) + own
@@ -192,7 +209,7 @@ def _opening(held, ordered, loss, c, per_lot, mark, inverse, rates, tables):
 
 
 @kernel()
-def isolated(lots, open_buy, open_sell, loss_buy, loss_sell, per_lot, mark, inverse, price, rates, tables):
+def isolated(lots, open_buy, open_sell, loss_buy, loss_sell, per_lot, mark, inverse, price, rates, tables, options):
     """One pocket per position (arguments as for :func:`cross`).
 
     Returns:
@@ -206,11 +223,14 @@ def isolated(lots, open_buy, open_sell, loss_buy, loss_sell, per_lot, mark, inve
         for c in range(contracts):
             held = lots[a, c]
             if held != 0:
-                value = notional(abs(held), per_lot[c], mark[c], inverse[c])
-                keep = _charged(tables, c, MAINTENANCE, abs(held), value, rates[1, c])
+                keep = _charge(held, c, MAINTENANCE, per_lot, mark, inverse, rates, tables, options)
                 maintenance[a, c] = mul_rate(keep, price[c])
             if ordered and (open_buy[a, c] != 0 or open_sell[a, c] != 0):
-                bought = _opening(held, open_buy[a, c], loss_buy[a, c], c, per_lot, mark, inverse, rates, tables)
-                sold = _opening(-held, open_sell[a, c], loss_sell[a, c], c, per_lot, mark, inverse, rates, tables)
+                bought = _opening(
+                    1, held, open_buy[a, c], loss_buy[a, c], c, per_lot, mark, inverse, rates, tables, options
+                )
+                sold = _opening(
+                    -1, -held, open_sell[a, c], loss_sell[a, c], c, per_lot, mark, inverse, rates, tables, options
+                )
                 reserve[a, c] = mul_rate(max(bought, sold), price[c])
     return reserve, maintenance

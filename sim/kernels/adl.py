@@ -24,7 +24,7 @@ from sim.kernels.adl_ranking import (
 from sim.kernels.events import record_event
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import book_trade, is_inverse, notional_of, value_at
+from sim.kernels.ledger import book_trade
 from sim.kernels.penalty import count_liquidated, own_equity
 from sim.kernels.shortfall import settle_closed
 from sim.kernels.state import (
@@ -46,6 +46,7 @@ from sim.kernels.state import (
     W_RANKING,
 )
 from sim.kernels.takeover import gross_of
+from sim.kernels.values import is_inverse, notional_of, value_at
 from sim.kernels.wide import mul_div_floor
 
 _SHARE_ONE = 1 << 40  # integer weights of the risk-aware shares sum to about this

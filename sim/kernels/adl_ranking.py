@@ -8,21 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.charges import position_charge
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import (
-    equity,
-    in_account_currency,
-    is_inverse,
-    is_option,
-    maintenance_row,
-    notional,
-    notional_of,
-    position_charge,
-    position_equity,
-    unrealised,
-    value_at,
-    worth,
-)
+from sim.kernels.ledger import equity, notional, position_equity, unrealised
 from sim.kernels.state import (
     CLOSED,
     ISOLATED,
@@ -41,6 +29,7 @@ from sim.kernels.state import (
     W_RANKING,
     W_VAULT,
 )
+from sim.kernels.values import in_account_currency, is_inverse, is_option, maintenance_row, notional_of, value_at, worth
 
 # Columns of ``adl_state``
 STEP, ROUND, MARK, RANKING, COUNT = range(5)
@@ -65,12 +54,12 @@ def _maintenance_of(state, account, k):
 
     Venues rank by the margin that their tables ask of the position, whatever a portfolio rule takes off.
     """
-    lots = abs(state.positions[account, k].lots)
+    lots = state.positions[account, k].lots
     rate = state.rate_maintenance[maintenance_row(state), k]
     charge = position_charge(state, k, MAINTENANCE, lots, rate)
-    return (
-        in_account_currency(state, state.contracts[k].currency, charge) if charge > 0 else notional_of(state, k, lots)
-    )
+    if charge <= 0:
+        return notional_of(state, k, abs(lots))
+    return in_account_currency(state, state.contracts[k].currency, charge)
 
 
 @kernel()

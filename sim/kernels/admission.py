@@ -16,7 +16,7 @@ from sim.kernels.held import hold
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import philox
-from sim.kernels.ledger import OFFSET_FEES, band_width, charge, equity, is_inverse
+from sim.kernels.ledger import OFFSET_FEES, charge, equity
 from sim.kernels.marks import expired
 from sim.kernels.sorting import sort_uniform
 from sim.kernels.state import (
@@ -61,6 +61,7 @@ from sim.kernels.state import (
     SPOT,
     WITH_EVALUATOR,
 )
+from sim.kernels.values import band_width, is_inverse
 from sim.kernels.wide import mul_rate
 
 

@@ -14,7 +14,7 @@ from sim.kernels.bids import in_reach, pay_costs, race, race_key
 from sim.kernels.breakers import halted
 from sim.kernels.events import record_event
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import OFFSET_FUND, in_account_currency, notional_of, transfer, value_at
+from sim.kernels.ledger import OFFSET_FUND, transfer
 from sim.kernels.penalty import own_equity
 from sim.kernels.share_auctions import gross_value, share_auction
 from sim.kernels.state import (
@@ -47,6 +47,7 @@ from sim.kernels.state import (
     SIZE_TARGET,
 )
 from sim.kernels.takeover import fund_equity
+from sim.kernels.values import in_account_currency, notional_of, value_at
 from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
 
 __all__ = ["auction", "clip_fraction", "clip_price", "close_auction", "close_ended", "is_running"]

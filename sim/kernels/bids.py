@@ -9,23 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.charges import position_charge
 from sim.kernels.events import record_event
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import philox
-from sim.kernels.ledger import (
-    OFFSET_FEES,
-    OFFSET_FUND,
-    book_trade,
-    charge,
-    credit_in,
-    equity,
-    in_account_currency,
-    notional_of,
-    position_charge,
-    size_at,
-    value_at,
-)
+from sim.kernels.ledger import OFFSET_FEES, OFFSET_FUND, book_trade, charge, credit_in, equity
 from sim.kernels.penalty import charge_penalty, count_liquidated, own_equity
 from sim.kernels.schedule import FLAT, S_KIND
 from sim.kernels.state import (
@@ -55,6 +44,7 @@ from sim.kernels.state import (
     RATE_ONE,
     SELL_TO_BIDS,
 )
+from sim.kernels.values import in_account_currency, is_option, notional_of, size_at, value_at
 from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
 from sim.keyed import stream
 
@@ -113,19 +103,19 @@ def _best_bid(state, account, k, side):
 def _lots_for(state, bidder, k, side, price, free):
     """Lots of contract k that a bidder can take over with so much free margin, at a price in sub-ticks.
 
-    Flat rates: what the initial rate allows. Under a schedule by size: the most whose margin, with what the bidder
-    holds already, exceeds that of what he holds by no more.
+    Flat rates: what the initial rate allows. Under a schedule by size, and of options: the most whose margin, with what
+    the bidder holds already, exceeds that of what he holds by no more.
     """
-    if state.tiers[k, 0, S_KIND] == FLAT:
+    if state.tiers[k, 0, S_KIND] == FLAT and not is_option(state, k):
         lot_value = in_account_currency(state, state.contracts[k].currency, size_at(state, k, np.int64(1), price))
         lot_margin = mul_rate(lot_value, state.rate_initial[k])
         return free // max(lot_margin, np.int64(1))
     own, currency = state.positions[bidder, k].lots, state.contracts[k].currency
-    before = in_account_currency(state, currency, position_charge(state, k, INITIAL, abs(own), np.int64(0)))
+    before = in_account_currency(state, currency, position_charge(state, k, INITIAL, own, np.int64(0)))
     fits, too_many = np.int64(0), state.contracts[k].max_lots + 1
     while too_many - fits > 1:
         middle = (fits + too_many) // 2
-        after = position_charge(state, k, INITIAL, abs(own + side * middle), np.int64(0))
+        after = position_charge(state, k, INITIAL, own + side * middle, np.int64(0))
         if in_account_currency(state, currency, after) - before <= free:
             fits = middle
         else:

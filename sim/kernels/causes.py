@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import equity, maintenance_row, notional_of, position_equity
+from sim.kernels.ledger import equity, position_equity
 from sim.kernels.marks import set_conversions
 from sim.kernels.moves import note_trade, room_for_reading, write_reading
 from sim.kernels.state import (
@@ -39,6 +39,7 @@ from sim.kernels.state import (
     MAINTENANCE,
     XR_CONTRACT,
 )
+from sim.kernels.values import maintenance_row, notional_of
 
 LOOK_BACK = 64  # readings over which a breach may have gone unanswered (round limit, halt, liquidations off)
 

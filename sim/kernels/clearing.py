@@ -17,7 +17,7 @@ from sim.kernels.held import next_held
 from sim.kernels.index import bucket_of, multi_count, owes
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import philox
-from sim.kernels.ledger import equity, is_inverse, maintenance_row, position_equity
+from sim.kernels.ledger import equity, position_equity
 from sim.kernels.moves import read_marks
 from sim.kernels.oracle import liquidation_is_paused
 from sim.kernels.peaks import watch_fund
@@ -54,6 +54,7 @@ from sim.kernels.state import (
     RUN_CLEARING,
     WITH_EVALUATOR,
 )
+from sim.kernels.values import is_inverse, is_option, maintenance_row
 from sim.kernels.waterfall import settle_backstops, settle_losses
 from sim.kernels.wide import mul_div_floor, mul_shift_floor
 
@@ -156,11 +157,20 @@ def collect(state, evaluate):
     if state.meta[M_INDEX_VALID] == 0:
         return _scan_all(state, 0, 0, n, evaluate)
     for contract in range(state.meta[M_CONTRACTS]):
-        n = _scan_index(state, contract, 0, n, evaluate)
-        n = _scan_index(state, contract, 1, n, evaluate)
-    if state.meta[M_LAYOUT] == CROSS:
-        for i in range(multi_count(state)):
-            n = _add_if_breach(state, np.int64(state.multi_accounts[i]), -1, n, evaluate)
+        if not is_option(state, contract):
+            n = _scan_index(state, contract, 0, n, evaluate)
+            n = _scan_index(state, contract, 1, n, evaluate)
+    cross = state.meta[M_LAYOUT] == CROSS
+    for i in range(multi_count(state)):
+        account = np.int64(state.multi_accounts[i])
+        if cross:
+            n = _add_if_breach(state, account, -1, n, evaluate)
+            continue
+        contract = next_held(state, account, 0)
+        while contract >= 0:
+            if is_option(state, contract) and state.positions[account, contract].lots != 0:
+                n = _add_if_breach(state, account, contract, n, evaluate)
+            contract = next_held(state, account, contract + 1)
     return n
 
 
@@ -186,6 +196,32 @@ def open_round(state, evaluate, stream):
     return n
 
 
+@kernel()
+def _sells_at_any_price(state):
+    """True where forced orders go to the book at any price, which leaves nothing unsold while anybody quotes."""
+    outlet = state.policy[LP_OUTLET]
+    return state.meta[M_FORCED_LIMIT] == LIMIT_NONE and (outlet == OUTLET_BIDS_THEN_BOOK or outlet == OUTLET_BOOK)
+
+
+@kernel()
+def _is_due(state, account, contract):
+    """True when an account comes to the last resort: always, but where orders go out at any price.
+
+    There it does when it holds an option whose book is empty on the side that its order needs: a thin chain may have
+    no quotes at a strike for as long as the option lives.
+    """
+    if not _sells_at_any_price(state):
+        return True
+    k = contract if contract >= 0 else next_held(state, account, 0)
+    while k >= 0:
+        lots = state.positions[account, k].lots
+        if lots != 0 and is_option(state, k):
+            if (state.quotes[k].bid if lots > 0 else state.quotes[k].ask) <= 0:
+                return True
+        k = next_held(state, account, k + 1) if contract < 0 else np.int64(-1)
+    return False
+
+
 @kernel(LIQUIDATE)
 def resolve(state, account, contract, last_resort, evaluate):
     """Call or liquidate one collected breach, unless what went before it in the round has cured it.
@@ -205,7 +241,7 @@ def resolve(state, account, contract, last_resort, evaluate):
         return np.int64(0)
     if state.accounts[account].status != LIQUIDATING and (last_resort or call_or_wait(state, account, evaluate) != 0):
         return np.int64(0)
-    if last_resort and held_back(state, account, contract):
+    if last_resort and (held_back(state, account, contract) or not _is_due(state, account, contract)):
         return np.int64(0)
     return liquidate(state, account, contract, last_resort, evaluate)
 
@@ -295,10 +331,15 @@ def end_clearing(state, evaluate):
 def has_last_resort(state):
     """True when a round after the last sends what could not be sold down the waterfall.
 
-    There is one where the policy or a forced limit may leave something unsold; orders at any price never do.
+    There is one where the policy or a forced limit may leave something unsold, and where options are listed, whose
+    books may be empty (see :func:`_is_due`).
     """
-    outlet = state.policy[LP_OUTLET]
-    return state.meta[M_FORCED_LIMIT] != LIMIT_NONE or (outlet != OUTLET_BIDS_THEN_BOOK and outlet != OUTLET_BOOK)
+    if not _sells_at_any_price(state):
+        return True
+    for contract in range(state.meta[M_CONTRACTS]):
+        if is_option(state, contract):
+            return True
+    return False
 
 
 @kernel(RUN_CLEARING)

@@ -14,16 +14,7 @@ from sim.kernels.events import record_event
 from sim.kernels.hedging import hedge
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import (
-    OFFSET_FUND,
-    credit,
-    in_account_currency,
-    is_option,
-    notional_of,
-    size_at,
-    transfer,
-    transfer_in,
-)
+from sim.kernels.ledger import OFFSET_FUND, credit, transfer, transfer_in
 from sim.kernels.limits import bankruptcy_rating, order_limit
 from sim.kernels.pace import flow_room, is_capped, is_ready, note_action, note_flow
 from sim.kernels.penalty import charge_penalty, count_liquidated, own_equity
@@ -68,6 +59,7 @@ from sim.kernels.state import (
     SIZE_FULL,
 )
 from sim.kernels.takeover import backstop, backstop_of, gross_of
+from sim.kernels.values import in_account_currency, is_option, notional_of, size_at
 from sim.kernels.waterfall import adl_due, bear, close_account, convert_wallets, cover, deleverage
 from sim.kernels.wide import mul_div_floor, mul_shift_floor
 

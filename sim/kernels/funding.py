@@ -8,8 +8,8 @@ from sim.kernels.depth import cost_to_fill
 from sim.kernels.events import record_event
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import OFFSET_RESIDUE, credit, credit_in, is_inverse, is_option, note_own, value_at
-from sim.kernels.marks import expired, underlying_price
+from sim.kernels.ledger import OFFSET_RESIDUE, credit, credit_in, note_own
+from sim.kernels.marks import expired
 from sim.kernels.moves import forget_funding, note_funding
 from sim.kernels.orders import cancel_all
 from sim.kernels.state import (
@@ -28,6 +28,7 @@ from sim.kernels.state import (
     M_TRADERS,
     SELL,
 )
+from sim.kernels.values import is_inverse, is_option, underlying_price, value_at
 from sim.kernels.wide import mul_div_floor, mul_shift_floor
 
 

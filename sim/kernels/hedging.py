@@ -16,8 +16,8 @@ from sim.kernels.breakers import count_forced, halted, throttled, within_band
 from sim.kernels.events import record_event
 from sim.kernels.held import hold
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import band_width, is_inverse, is_option
 from sim.kernels.limits import forced_price
+from sim.kernels.marks import expected_final, open_share
 from sim.kernels.realmath import exp, ln
 from sim.kernels.state import (
     BUY,
@@ -40,6 +40,7 @@ from sim.kernels.state import (
     SELL,
     SPOT,
 )
+from sim.kernels.values import band_width, is_inverse, is_option, underlying_price
 
 
 @kernel()
@@ -47,7 +48,9 @@ def _option_delta(state, k):
     """Delta of a lot of an option in its settlement currency."""
     terms = state.contracts[k]
     years = max(terms.expiry - state.meta[M_STEP], 0) * terms.years_per_step
-    spot = np.float64(state.quotes[terms.reference].index)
+    price = np.float64(underlying_price(state, k))
+    spot = expected_final(state, k, price)
+    moving = price * open_share(state, k)  # what the settlement window has averaged no longer moves
     growth = exp(terms.interest_rate * years)
     forward, strike = spot * growth, np.float64(terms.strike)
     deviation = terms.volatility * np.sqrt(years)
@@ -59,8 +62,8 @@ def _option_delta(state, k):
     per_point = np.float64(terms.payoff) / np.float64(terms.divisor)
     if terms.kind == INVERSE_OPTION:  # the premium in coin, V / F, falls as the coin gains
         value = black76(side, forward, strike, years, terms.volatility)
-        return per_point * (delta - value / forward)
-    return per_point * delta * spot  # discounting cancels the growth of the forward
+        return per_point * (delta - value / forward) * (moving / spot)
+    return per_point * delta * moving  # discounting cancels the growth of the forward
 
 
 @kernel()

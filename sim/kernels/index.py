@@ -5,7 +5,8 @@ With one maintenance rate m for all accounts of a contract, a long is under main
 of m and of the mark, so buckets need maintenance only when an account's own cash or position changes. An inverse
 position is bankrupt at ``lots x tick_value / (cash - cost)``; a long is under maintenance iff that exceeds
 ``mark / (1 + m)``. The index does not serve accounts that hold several contracts or other currencies in one pocket, nor
-those that owe (all stand in ``multi_accounts``), nor rules whose rate differs between accounts (``M_INDEX_VALID`` = 0:
+options, which are charged by their underlying and not by their own mark, nor accounts that owe (all stand in
+``multi_accounts``), nor rules whose rate differs between accounts (``M_INDEX_VALID`` = 0:
 every account is scanned).
 """
 
@@ -23,6 +24,7 @@ from sim.kernels.state import (
     M_CONTRACTS,
     M_LAYOUT,
 )
+from sim.kernels.values import is_option
 
 
 @kernel()
@@ -172,7 +174,7 @@ def touch(state, account):
     contracts = state.meta[M_CONTRACTS]
     listed = record.exempt == 0 and record.status != CLOSED
     isolated = state.meta[M_LAYOUT] == ISOLATED
-    if contracts == 1:
+    if contracts == 1 and not is_option(state, 0):
         if state.positions[account, 0].lots == 0 or not listed:
             _unlink(state, account, 0)
             _set_multi(state, account, listed and owes(state, account))
@@ -181,13 +183,17 @@ def touch(state, account):
             _set_multi(state, account, False)
         return
     several = not isolated and _beside(state, account)
+    optional = False
     contract = next_held(state, account, 0)
     while contract >= 0:
         if state.positions[account, contract].lots == 0 or not listed or several:
             _unlink(state, account, contract)
+        elif is_option(state, contract):
+            _unlink(state, account, contract)
+            optional = True
         else:
             cash = state.positions[account, contract].pocket if isolated else state.wallets[account, 0]
             _place(state, account, contract, cash)
         drop(state, account, contract)
         contract = next_held(state, account, contract + 1)
-    _set_multi(state, account, listed and (several or owes(state, account)))
+    _set_multi(state, account, listed and (several or optional or owes(state, account)))

@@ -15,150 +15,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.charges import opening_margin
 from sim.kernels.held import hold, next_held
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
-from sim.kernels.schedule import FLAT, S_KIND, scheduled
 from sim.kernels.state import (
     BUY,
-    INITIAL,
-    INVERSE_FUTURE,
-    INVERSE_PERPETUAL,
     ISOLATED,
-    LINEAR_OPTION,
     M_LAYOUT,
     M_LEDGER_FLOW,
-    M_NOTICE,
-    M_PUBLISHED,
     M_READINGS,
     M_RECORD_CAUSES,
-    M_RISK_SLOTS,
-    M_ROW_BACK,
-    M_STEP,
     M_TRADERS,
-    RATE_ONE,
     SPOT,
 )
-from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
+from sim.kernels.values import in_account_currency, is_option, notional_of, value_at, worth
+from sim.kernels.wide import mul_div_floor, mul_rate
 
 OFFSET_FUND, OFFSET_FEES, OFFSET_RESIDUE, OFFSET_SCRIPT = 0, 1, 2, 3
-
-
-@kernel()
-def newest_row(state):
-    """Row of the risk ring that was published last (binds new orders)."""
-    return state.meta[M_PUBLISHED] % state.meta[M_RISK_SLOTS]
-
-
-@kernel()
-def maintenance_row(state):
-    """Row of the risk ring that binds maintenance: published ``notice`` steps before this step, or at set-up."""
-    step = state.meta[M_STEP] - state.meta[M_ROW_BACK]
-    return max(step - state.meta[M_NOTICE], 0) % state.meta[M_RISK_SLOTS]
-
-
-@kernel()
-def is_inverse(state, contract):
-    """True for contracts whose value is lots x tick_value / price."""
-    kind = state.contracts[contract].kind
-    return kind == INVERSE_PERPETUAL or kind == INVERSE_FUTURE
-
-
-@kernel()
-def is_option(state, contract):
-    """True for options, whose premium is paid in cash."""
-    return state.contracts[contract].kind >= LINEAR_OPTION
-
-
-@kernel()
-def value_at(state, contract, lots, mark):
-    """Value of signed lots at a price in sub-ticks, minor units of the settlement currency; the one rule of values.
-
-    Linear: rounded down. Inverse: ``-round(lots x tick_value / price)``, halves up, negative for a long.
-    """
-    if is_inverse(state, contract):
-        coins = lots * state.contracts[contract].tick_value * 16
-        return -((2 * coins + mark) // (2 * mark))
-    return (lots * mark * state.contracts[contract].tick_value) >> 4
-
-
-@kernel()
-def size_at(state, contract, lots, mark):
-    """Absolute value of a number of lots >= 0 at a price in sub-ticks, minor units of the settlement currency."""
-    return abs(value_at(state, contract, lots, mark))
-
-
-@kernel()
-def band_width(state, contract):
-    """Half-width of the price band around the mark, sub-ticks."""
-    terms = state.contracts[contract]
-    return max(mul_shift_floor(state.quotes[contract].mark, terms.band, 32), terms.band_least)
-
-
-@kernel()
-def in_account_currency(state, currency, amount):
-    """An amount >= 0 that is owed or required, in minor units of the account currency, rounded up."""
-    return amount if currency == 0 else mul_rate(amount, state.conversion[currency])
-
-
-@kernel()
-def worth(state, currency, amount):
-    """What an amount of another currency counts for in equity: less its haircut where it is positive, rounded down."""
-    if amount > 0:
-        amount = mul_shift_floor(amount, RATE_ONE - state.haircut[currency], 32)
-    return mul_shift_floor(amount, state.conversion[currency], 32)
-
-
-@kernel()
-def margined_value(state, contract, lots):
-    """Value at mark of lots >= 0, minor units of the settlement currency; zero for spot, which is covered by cash."""
-    if state.contracts[contract].kind == SPOT:
-        return np.int64(0)
-    return size_at(state, contract, lots, state.quotes[contract].mark)
-
-
-@kernel()
-def notional_of(state, contract, lots):
-    """Value at mark of a number of lots >= 0 in the account currency; zero for spot, which is covered by cash."""
-    return in_account_currency(state, state.contracts[contract].currency, margined_value(state, contract, lots))
-
-
-@kernel()
-def position_charge(state, contract, which, lots, rate):
-    """Margin of a position of ``lots`` >= 0 at mark: the contract's schedule, or where it is flat ``rate`` times value.
-
-    Args:
-        state: the market.
-        contract: contract index.
-        which: INITIAL or MAINTENANCE.
-        lots: size.
-        rate: flat rate, 2**-32.
-
-    Returns:
-        Minor units of the settlement currency, rounded up.
-    """
-    value = margined_value(state, contract, lots)
-    if state.tiers[contract, 0, S_KIND] == FLAT:
-        return mul_rate(value, rate)
-    return scheduled(state.tiers, contract, which, lots, value)
-
-
-@kernel()
-def opening_margin(state, contract, held, lots, value):
-    """Initial margin that ``lots`` bring in when they enlarge a position of ``held`` lots (both >= 0).
-
-    Args:
-        state: the market.
-        contract: contract index.
-        held: lots before, of the same side.
-        lots: lots opened.
-        value: what they were traded for, minor units of the settlement currency, >= 0.
-    """
-    if state.tiers[contract, 0, S_KIND] == FLAT:
-        return mul_rate(value, state.rate_initial[contract])
-    before = margined_value(state, contract, held)
-    after = scheduled(state.tiers, contract, INITIAL, held + lots, before + value)
-    return max(after - scheduled(state.tiers, contract, INITIAL, held, before), np.int64(0))
 
 
 @kernel()
@@ -305,9 +179,12 @@ def _open(state, account, contract, side, lots, value):
     else:
         state.positions[account, contract].cost += side * value
     if state.meta[M_LAYOUT] == ISOLATED and account < state.meta[M_TRADERS]:
-        wanted = opening_margin(state, contract, held, lots, abs(value))
-        if option:
-            wanted = wanted + value if side != BUY else np.int64(0)
+        if option and side == BUY:
+            wanted = np.int64(0)
+        else:
+            wanted = opening_margin(state, contract, side, held, lots, abs(value))
+            if option:
+                wanted += value
         margin = min(wanted, max(state.wallets[account, currency], np.int64(0)))
         state.wallets[account, currency] -= margin
         state.positions[account, contract].pocket += margin

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import band_width, is_inverse, notional_of
 from sim.kernels.penalty import own_equity
 from sim.kernels.state import (
     BUY,
@@ -18,6 +17,7 @@ from sim.kernels.state import (
     RATE_ONE,
 )
 from sim.kernels.takeover import gross_of
+from sim.kernels.values import band_width, is_inverse, notional_of
 from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from sim.kernels.black76 import black76
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import is_option
 from sim.kernels.mark_rules import (
     close_averages,
     deribit_mark,
@@ -45,6 +44,7 @@ from sim.kernels.state import (
     XR_OVER,
     XR_TIMES,
 )
+from sim.kernels.values import is_option, underlying_price
 from sim.kernels.wide import mul_div_floor
 
 
@@ -67,19 +67,6 @@ def expired(state, contract):
     """True once a contract has settled for good."""
     last = state.contracts[contract].expiry
     return last > 0 and state.meta[M_STEP] > last
-
-
-@kernel()
-def underlying_price(state, contract):
-    """Price of the underlying at which an option or a dated future is valued and settles, sub-ticks.
-
-    That is the index of the contract that prices the underlying or, where options are priced on the market itself, its
-    mark.
-    """
-    reference = state.contracts[contract].reference if is_option(state, contract) else contract
-    if state.contracts[contract].priced_on == PRICED_ON_MARK:
-        return state.quotes[reference].mark
-    return state.quotes[reference].index
 
 
 @kernel()

@@ -15,7 +15,6 @@ import numpy as np
 
 from sim.kernels.jit import kernel
 from sim.kernels.ladder import integers
-from sim.kernels.ledger import in_account_currency, is_option, maintenance_row
 from sim.kernels.marks import mid_of, set_marks
 from sim.kernels.state import (
     CAUSE_HEDGE,
@@ -32,6 +31,7 @@ from sim.kernels.state import (
     MOVE,
     READING,
 )
+from sim.kernels.values import in_account_currency, is_option, maintenance_row
 
 
 @kernel()

@@ -12,7 +12,6 @@ import numpy as np
 
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import normal
-from sim.kernels.ledger import is_option
 from sim.kernels.realmath import exp
 from sim.kernels.state import (
     M_CONTRACTS,
@@ -44,6 +43,7 @@ from sim.kernels.state import (
     WEIGHTED_MEAN,
     WEIGHTED_MEDIAN,
 )
+from sim.kernels.values import is_option
 
 
 @kernel()

@@ -6,8 +6,9 @@ import numpy as np
 
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import OFFSET_FUND, credit, credit_in, equity, in_account_currency, position_equity
+from sim.kernels.ledger import OFFSET_FUND, credit, credit_in, equity, position_equity
 from sim.kernels.state import M_TRADERS, RATE_ONE
+from sim.kernels.values import in_account_currency
 from sim.kernels.wide import mul_div_floor, mul_rate
 
 

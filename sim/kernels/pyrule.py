@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.admission import limit_reached, prepare, refuse, reserve_message
+from sim.kernels.held import next_held
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import equity
 from sim.kernels.state import (
@@ -31,6 +32,42 @@ def stored_requirement(state, account, contract, which):
     """Requirement that the NumPy rule gave last; column C of ``py_requirement`` holds the account's total."""
     column = state.meta[M_CONTRACTS] if contract < 0 else contract
     return state.py_requirement[account, column, which]
+
+
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_SHIFT = np.uint64(29)
+
+
+@kernel()
+def _mixed(digest, value):
+    """Mix 64 bits into a digest: a multiplication and a shift, so that every bit of what came before moves."""
+    digest = (digest ^ np.uint64(value)) * _MIX
+    return digest ^ (digest >> _SHIFT)
+
+
+@kernel()
+def digests(state, out):
+    """A digest of all that a requirement may read of each account: positions, open orders, pockets, cash.
+
+    Args:
+        state: the market.
+        out: uint64[A], overwritten.
+    """
+    for account in range(state.positions.shape[0]):
+        digest = np.uint64(0)
+        for currency in range(state.wallets.shape[1]):
+            digest = _mixed(digest, state.wallets[account, currency])
+        contract = next_held(state, account, 0)
+        while contract >= 0:
+            position = state.positions[account, contract]
+            if position.lots != 0 or position.open_buy != 0 or position.open_sell != 0 or position.pocket != 0:
+                digest = _mixed(digest, contract)
+                digest = _mixed(_mixed(digest, position.lots), position.cost)
+                digest = _mixed(_mixed(digest, position.open_buy), position.loss_buy)
+                digest = _mixed(_mixed(digest, position.open_sell), position.loss_sell)
+                digest = _mixed(digest, position.pocket)
+            contract = next_held(state, account, contract + 1)
+        out[account] = digest
 
 
 @kernel()

@@ -7,7 +7,7 @@ import numpy as np
 from sim.kernels.depth import depth_within
 from sim.kernels.held import next_held
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import OFFSET_FUND, equity, newest_row, notional
+from sim.kernels.ledger import OFFSET_FUND, equity, notional
 from sim.kernels.state import (
     CB_STRESS_SLOPE,
     CROSS,
@@ -39,6 +39,7 @@ from sim.kernels.state import (
     MAINTENANCE,
     WITH_EVALUATOR,
 )
+from sim.kernels.values import newest_row
 
 RC_DEPTH_BID, RC_DEPTH_ASK = 8, 9
 RG_INITIAL, RG_MAINTENANCE, RG_EQUITY, RG_NOTIONAL = 11, 12, 13, 14

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels.charges import position_charge
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.keyed import normal4, uniform4
-from sim.kernels.ledger import (
-    OFFSET_SCRIPT,
-    book_trade,
-    deposit_in,
-    is_option,
-    maintenance_row,
-    position_charge,
-    size_at,
-    value_at,
-)
+from sim.kernels.ledger import OFFSET_SCRIPT, book_trade, deposit_in
 from sim.kernels.realmath import exp, ln
 from sim.kernels.state import (
     CROSS,
@@ -32,6 +24,7 @@ from sim.kernels.state import (
     M_TRADERS,
     MAINTENANCE,
 )
+from sim.kernels.values import is_option, maintenance_row, size_at, value_at
 from sim.kernels.wide import mul_div_floor
 
 
@@ -104,7 +97,8 @@ def seed_positions(state, first, count, contract, lots_long, lots_short, low, hi
         at_mark = value_at(state, contract, side * lots, mark)
         collateral = np.int64(np.floor(abs(value) / leverage))
         # who entered so badly that the position would be gone at once has no position to give
-        if collateral + at_mark - side * value < position_charge(state, contract, MAINTENANCE, lots, rate) * 6 // 5:
+        required = position_charge(state, contract, MAINTENANCE, side * lots, rate)
+        if collateral + at_mark - side * value < required * 6 // 5:
             continue
         own = state.wallets[account, currency]
         book_trade(state, account, contract, side, lots, value)
@@ -158,7 +152,7 @@ def _margin_to_pocket(state, account, contract):
     lots = state.positions[account, contract].lots
     if lots == 0:
         return np.int64(0)
-    margin = position_charge(state, contract, INITIAL, abs(lots), state.rate_initial[contract])
+    margin = position_charge(state, contract, INITIAL, lots, state.rate_initial[contract])
     if is_option(state, contract):
         margin = margin + size_at(state, contract, -lots, state.quotes[contract].mark) if lots < 0 else np.int64(0)
     return margin

@@ -37,9 +37,9 @@ from sim.kernels.bids import (
     race_key,
 )
 from sim.kernels.breakers import halted
+from sim.kernels.charges import position_charge
 from sim.kernels.events import record_event
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import in_account_currency, notional_of, position_charge, size_at, value_at
 from sim.kernels.penalty import own_equity
 from sim.kernels.schedule import FLAT, S_KIND
 from sim.kernels.state import (
@@ -63,6 +63,7 @@ from sim.kernels.state import (
     SHARE_RACE,
     TERMS,
 )
+from sim.kernels.values import in_account_currency, is_option, notional_of, size_at, value_at
 from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
 
 
@@ -138,14 +139,14 @@ def _offer_of(state, account, bidder, k, side):
 def _margin_for(state, bidder, k, side, lots):
     """Initial margin that a bidder needs for more lots of a side, account currency."""
     currency = np.int64(state.contracts[k].currency)
-    if state.tiers[k, 0, S_KIND] == FLAT:
+    if state.tiers[k, 0, S_KIND] == FLAT and not is_option(state, k):
         value = size_at(state, k, lots, state.quotes[k].mark)
         return in_account_currency(state, currency, mul_rate(value, state.rate_initial[k]))
     own = state.positions[bidder, k].lots
-    after = position_charge(state, k, INITIAL, abs(own + side * lots), np.int64(0))
+    after = position_charge(state, k, INITIAL, own + side * lots, np.int64(0))
     return max(
         in_account_currency(state, currency, after)
-        - in_account_currency(state, currency, position_charge(state, k, INITIAL, abs(own), np.int64(0))),
+        - in_account_currency(state, currency, position_charge(state, k, INITIAL, own, np.int64(0))),
         np.int64(0),
     )
 

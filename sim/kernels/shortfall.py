@@ -7,7 +7,7 @@ import numpy as np
 from sim.kernels.events import record_event
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import OFFSET_FUND, credit, credit_in, equity, transfer_in, unrealised, worth
+from sim.kernels.ledger import OFFSET_FUND, credit, credit_in, equity, transfer_in, unrealised
 from sim.kernels.state import (
     CROSS,
     EV_BANKRUPT,
@@ -29,6 +29,7 @@ from sim.kernels.state import (
     W_PENDING,
 )
 from sim.kernels.takeover import close_account, fund_equity, sweep_pockets
+from sim.kernels.values import worth
 from sim.kernels.wide import mul_div_floor
 
 

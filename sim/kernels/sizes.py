@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import notional_of
 from sim.kernels.pace import is_first_action
 from sim.kernels.penalty import own_equity
 from sim.kernels.state import (
@@ -21,6 +20,7 @@ from sim.kernels.state import (
     SIZE_STEP,
     SIZE_TARGET,
 )
+from sim.kernels.values import notional_of
 from sim.kernels.wide import mul_div_floor, mul_rate, mul_shift_floor
 
 

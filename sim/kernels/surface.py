@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.kernels.jit import kernel
-from sim.kernels.marks import expected_final, underlying_price
+from sim.kernels.marks import expected_final
 from sim.kernels.realmath import exp, ln, power
 from sim.kernels.state import (
     BUY,
@@ -27,6 +27,7 @@ from sim.kernels.state import (
     SURFACE_CELLS,
     SURFACE_RECORD,
 )
+from sim.kernels.values import underlying_price
 
 # Cells of a row. Parameters (sim.surface says what they mean; 0 in SF_ON: the volatility of a contract stays)
 SF_ON, SF_LEVEL, SF_REVERSION, SF_REALISED_WEIGHT, SF_PREMIUM, SF_SKEW, SF_CURVATURE, SF_POWER = range(8)

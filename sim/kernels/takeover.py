@@ -7,17 +7,7 @@ import numpy as np
 from sim.kernels.events import record_event
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
-from sim.kernels.ledger import (
-    OFFSET_FUND,
-    book_trade,
-    currency_equity,
-    equity,
-    notional_of,
-    position_equity,
-    transfer_in,
-    value_at,
-    worth,
-)
+from sim.kernels.ledger import OFFSET_FUND, book_trade, currency_equity, equity, position_equity, transfer_in
 from sim.kernels.orders import cancel_all
 from sim.kernels.state import (
     CAUSE_TAKEOVER,
@@ -40,6 +30,7 @@ from sim.kernels.state import (
     W_VAULT,
     W_VAULT_PAID,
 )
+from sim.kernels.values import notional_of, value_at, worth
 from sim.kernels.wide import mul_div_floor
 
 

@@ -139,6 +139,11 @@ def test_options_are_worth_black_76_and_count_in_equity() -> None:
     assert found.positions[1].profit == pytest.approx(0.0, abs=1e-7)  # entered at the mark
 
 
+def short_call(price: float) -> float:
+    """Charge of the call struck at 110 at a rate of 2 %, beside its value, which is booked."""
+    return max(0.02 * price - max(110.0 - price, 0.0), 0.01 * price)
+
+
 def test_liquidation_prices_revalue_options() -> None:
     found = calculate(option(), "static", rates(0.04, 0.02))
     from sim.kernels.black76 import black76
@@ -148,7 +153,7 @@ def test_liquidation_prices_revalue_options() -> None:
             continue
         value = black76(1, price, 110.0, 30 / 365, 0.6)
         now = black76(1, 100.0, 110.0, 30 / 365, 0.6)
-        assert 30 + (price - 100) - value == pytest.approx(0.02 * (price + value), abs=1e-6)
+        assert 30 + (price - 100) - value == pytest.approx(0.02 * price + short_call(price), abs=1e-6)
         assert now > 0
     assert found.underlyings["BTC"].liquidation_below is not None
 
@@ -161,7 +166,7 @@ def test_an_option_whose_mark_is_given_moves_at_the_volatility_that_it_implies()
     price = found.underlyings["BTC"].liquidation_below
     assert price is not None
     value = black76(1, price, 110.0, 30 / 365, 0.9)
-    assert 30 - mark + mark - value + (price - 100) == pytest.approx(0.02 * (price + value), abs=1e-5)
+    assert 30 - mark + mark - value + (price - 100) == pytest.approx(0.02 * price + short_call(price), abs=1e-5)
 
 
 def test_collateral_in_coins_falls_with_the_price_and_has_a_haircut() -> None:

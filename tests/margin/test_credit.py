@@ -19,7 +19,7 @@ from margin.credit import collateral_call
 from sim.errors import ConfigError
 from sim.kernels import state as layout
 from sim.kernels.black76 import black76
-from sim.kernels.ledger import newest_row
+from sim.kernels.values import newest_row
 from sim.numpy_rules import kept_arrays
 from sim.views import portfolio_view
 from tests.margin.books import Book, accounts, book, same

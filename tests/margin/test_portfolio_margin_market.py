@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sim import numpy_rules
-from sim.kernels.ledger import newest_row
 from sim.kernels.state import INITIAL, MAINTENANCE
+from sim.kernels.values import newest_row
 from tests.sim import markets
 
 STEPS = 60

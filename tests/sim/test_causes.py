@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from sim import invariants
 from sim.causes import CLASSES, Causes
-from sim.kernels import book, funding, ledger, moves
+from sim.kernels import book, funding, moves
 from sim.kernels import state as s
+from sim.kernels.values import maintenance_row
 from tests.sim.exchange import Exchange, contract
 
 RICH = 10**7
@@ -213,7 +214,7 @@ def test_a_margin_rise_alone() -> None:
     exchange.bids((40, 100))
     exchange.read()
     exchange.next_step()
-    row = int(ledger.maintenance_row(exchange.state))
+    row = int(maintenance_row(exchange.state))
     exchange.state.rate_maintenance[row, 0] = s.RATE_ONE // 4
     exchange.read()
     found = exchange.causes()
@@ -392,7 +393,7 @@ def test_any_cascade_is_consistent_and_its_price_parts_are_recomputed(
             exchange.bids((lots, 90))
         if dearer:
             rate = s.RATE_ONE // 8
-            exchange.state.rate_maintenance[int(ledger.maintenance_row(exchange.state)), 0] = rate
+            exchange.state.rate_maintenance[int(maintenance_row(exchange.state)), 0] = rate
             exchange.state.model_rates[0, 0, 1] = rate
     found = exchange.causes()
     assert len(found) == exchange.meta(s.M_LIQUIDATIONS)

@@ -115,9 +115,9 @@ def test_an_isolated_short_option_has_its_premium_in_the_pocket() -> None:
     e = Exchange(2, contracts=terms, regime="isolated", cash=10_000)
     e.trade(0, 1, 10, 8, 1)
     assert (e.wallet(0), e.pocket(0, 1)) == (10_000 - 800, 0)
-    assert (e.wallet(1), e.pocket(1, 1)) == (10_000 - 100, 900)  # the premium, and an eighth of it from the wallet
+    assert (e.wallet(1), e.pocket(1, 1)) == (10_000 - 625, 1_425)  # the premium, and an eighth of the underlying's half
     e.set_mark(8, 1)
-    assert ledger.position_equity(e.state, 1, 1) == 100
+    assert ledger.position_equity(e.state, 1, 1) == 625
     for c in range(2):
         e.state.quotes["index"][c] = 115 * 16
     e.state.meta[s.M_STEP] = EXPIRY

@@ -17,7 +17,7 @@ from agents.registry import MarketInfo
 from sim import invariants
 from sim.config import ClearingConfig, MarketConfig
 from sim.contracts import Contract
-from sim.kernels import admission, clearing, funding, ledger, limits
+from sim.kernels import admission, clearing, funding, ledger, limits, values
 from sim.kernels import state as s
 from sim.liquidation import POLICIES
 from sim.market import Market
@@ -56,7 +56,7 @@ def test_t3_a_long_of_100000_contracts_gains_in_coin() -> None:
 @given(st.integers(-(10**6), 10**6), st.integers(1, 1 << 20))
 def test_value_at_mark_is_rounded_with_halves_up(lots: int, mark: int) -> None:
     e = Exchange(1, contracts=[coin()])
-    assert ledger.value_at(e.state, 0, lots, mark) == -nearest(Fraction(lots * TICK_VALUE * 16, mark))
+    assert values.value_at(e.state, 0, lots, mark) == -nearest(Fraction(lots * TICK_VALUE * 16, mark))
 
 
 @given(st.integers(1, 50_000), st.integers(1, 10_000), st.integers(-1, 1).filter(bool), st.integers(100, 50_000))
