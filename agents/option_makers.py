@@ -214,10 +214,11 @@ class OptionMakers(Population):
 
     @classmethod
     def check(cls, params: Any, market: MarketInfo) -> list[Problem]:
-        """The range of deltas must be one, and the hedge a perpetual or future."""
+        """The range of deltas must be one, and the hedge a perpetual or future; who does not hedge may name spot."""
         found = super().check(params, market)
         for terms in market.terms:
-            if terms.name == (params.contract or market.contracts[0]) and (terms.is_option or terms.kind == "spot"):
+            named = terms.name == (params.contract or market.contracts[0])
+            if named and (terms.is_option or (terms.kind == "spot" and params.hedge != "none")):
                 found.append(Problem("", "contract", terms.name, f"a perpetual or future, not {terms.kind}"))
         if params.most_delta < params.least_delta:
             found.append(Problem("", "most_delta", params.most_delta, f"at least least_delta ({params.least_delta})"))
@@ -227,7 +228,7 @@ class OptionMakers(Population):
         """Parameters of the kernel."""
         p, state = self.params, setup.state
         terms = setup.contracts[self.contract]
-        if terms.is_option or terms.kind == "spot":
+        if terms.is_option or (terms.kind == "spot" and p.hedge != "none"):
             raise ConfigError.of("contract", terms.name, f"a perpetual or future, not {terms.kind}")
         lot = float(terms.tick_value) / setup.value0[self.contract]
         if not values.is_inverse(state, self.contract):

@@ -122,7 +122,8 @@ def events(
         reader.add(Problem("", f"{key}.{name}", value, allowed) for name, value, allowed in event.contradictions())
         if isinstance(event, SeedOpenInterest | SeedOptions) and contracts:
             held = {c.name: c.kind for c in contracts}.get(contract or contracts[0].name, "linear_perpetual")
-            if held == "spot" or held.endswith("option"):
+            unhedged = isinstance(event, SeedOptions) and not event.hedged and event.lots is not None
+            if (held == "spot" and not unhedged) or held.endswith("option"):
                 reader.add([Problem("", f"{key}.contract", contract, f"a perpetual or future, not {held}")])
         if isinstance(event, SeedOptions):
             _seeded_options(reader, event, key, contracts)

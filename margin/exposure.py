@@ -47,6 +47,9 @@ def slopes(market: MarketView, contracts: ContractTable, price: np.ndarray) -> n
         side, forward = int(contracts.option[c]), float(market.forward[c])
         years = float(market.time_to_expiry[c])
         deviation = float(market.implied_volatility[c]) * sqrt(years)
+        if deviation <= 0.0:  # expired
+            slope[c] = 0.0
+            continue
         delta = side * float(
             normal_cdf(side * (log(forward / float(contracts.strike[c])) / deviation + 0.5 * deviation))
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -95,10 +94,6 @@ class GridRule(Rule, ABC):
     revalues = True
     separable = True
 
-    def __init__(self, **params: Any) -> None:
-        super().__init__(**params)
-        self.contracts: ContractTable | None = None
-
     def init(self, contracts: ContractTable) -> ModelState:
         """Nothing is remembered: what is published depends on the market of the step alone."""
         self.contracts = contracts
@@ -122,7 +117,6 @@ class GridRule(Rule, ABC):
 
     def publish(self, market: MarketView, state: ModelState) -> tuple[RiskParameters, ModelState]:
         """Risk parameters at the current market."""
-        assert self.contracts is not None
         one = np.ones(len(self.contracts.names), np.int64)
         risk = RiskParameters(one, one, arrays=self.arrays(market, self.contracts))
         rates = lone_rates(self.contracts, market.mark, self.requirement, risk)

@@ -48,7 +48,7 @@ from margin.rates import (
     write_first_window,
     write_rates,
 )
-from margin.scenarios import ScenarioParameters, grid, joint_moves, with_options, write_scenarios
+from margin.scenarios import ScenarioParameters, factors, grid, joint_moves, with_options, write_scenarios
 from margin.schedules import (
     ScheduleParameters,
     SizeParameters,
@@ -149,6 +149,7 @@ class Rule:
     features: bool = False
     revalues: bool = False
     separable: bool = False
+    contracts: ContractTable
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """A method that is overridden in Python puts its compiled form out of use."""
@@ -275,6 +276,8 @@ class Rule:
             rate_initial=memory[:, S_INITIAL].astype(np.int64),
             rate_maintenance=memory[:, S_MAINTENANCE].astype(np.int64),
         )
+        leader, _ = factors(self.contracts)  # options are charged by the rate of what they are about
+        risk.rate_initial, risk.rate_maintenance = risk.rate_initial[leader], risk.rate_maintenance[leader]
         if "tiers" in state:
             risk.arrays["tiers"] = state["tiers"]
         if "haircut" in state:

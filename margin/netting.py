@@ -70,9 +70,8 @@ def scheduled(table: np.ndarray, which: int, lots: np.ndarray, value: np.ndarray
     return np.where(count >= full, value, _fine_charge(value, rate))
 
 
-def _of_underlying(risk: RiskParameters, which: int, reference: int, value: int, lot_value: Fraction) -> int:
+def _of_underlying(risk: RiskParameters, which: int, reference: int, rate: int, value: int, lot_value: Fraction) -> int:
     """What the rate or schedule of the contract that prices an underlying asks of a value of it, minor units."""
-    rate = (risk.rate_initial if which == INITIAL else risk.rate_maintenance)[reference]
     table = risk.arrays["tiers"][reference] if "tiers" in risk.arrays else None
     if table is None or table[0, k.S_KIND] == k.FLAT:
         return -(-value * int(rate) >> 32)
@@ -81,8 +80,8 @@ def _of_underlying(risk: RiskParameters, which: int, reference: int, value: int,
 
 
 def short_option(
-    risk: RiskParameters, which: int, terms: np.ndarray, side: int, price: int, lots: int, lot_value: Fraction,
-    in_coin: bool,
+    risk: RiskParameters, which: int, terms: np.ndarray, rate: int, side: int, price: int, lots: int,
+    lot_value: Fraction, in_coin: bool,
 ) -> int:  # fmt: skip
     """Charge of ``lots`` > 0 options sold, minor units: the readable form of :func:`sim.kernels.charges.short_option`.
 
@@ -93,6 +92,7 @@ def short_option(
         risk: published parameters.
         which: INITIAL or MAINTENANCE.
         terms: row of ``ContractTable.option_terms``.
+        rate: of the option, 2**-32, which is that of the contract that prices its underlying.
         side: 1 call, -1 put.
         price: of the underlying, in the units of the strike.
         lots: size.
@@ -102,8 +102,8 @@ def short_option(
     reference, strike, paid, divisor = (int(x) for x in terms)
     worth = Fraction(lots * paid, divisor) / (price if in_coin else 1)  # per sub-tick of the underlying
     value, below = ceil(worth * price), floor(worth * max(side * (strike - price), 0))
-    whole = _of_underlying(risk, which, reference, value, lot_value)
-    half = whole if side > 0 else _of_underlying(risk, which, reference, ceil(worth * strike), lot_value)
+    whole = _of_underlying(risk, which, reference, rate, value, lot_value)
+    half = whole if side > 0 else _of_underlying(risk, which, reference, rate, ceil(worth * strike), lot_value)
     return max(whole - below, -(-half // 2))
 
 
@@ -119,8 +119,9 @@ def _option_charges(portfolio: PortfolioView, risk: RiskParameters, which: int, 
     lot_value = Fraction(16 * tick_value, mark) if table.inverse[reference] else Fraction(tick_value * mark, 16)
     in_coin = int(table.kind[c]) == INVERSE_OPTION
     made = (np.maximum(lots, 0) * int(portfolio.mark[c]) * int(table.tick_value[c])) >> 4
+    rate = int((risk.rate_initial if which == INITIAL else risk.rate_maintenance)[c])
     for a in np.flatnonzero(lots < 0):
-        made[a] = short_option(risk, which, terms, int(table.option[c]), price, -int(lots[a]), lot_value, in_coin)
+        made[a] = short_option(risk, which, terms, rate, int(table.option[c]), price, -int(lots[a]), lot_value, in_coin)
     return made
 
 
@@ -142,8 +143,8 @@ def charges(
     for contract, table in enumerate(risk.arrays.get("tiers", ())):
         if table[0, k.S_KIND] != k.FLAT:
             made[:, contract] = scheduled(table, which, size[:, contract], value[:, contract])
-    for contract in np.flatnonzero(portfolio.contracts.is_option):
-        made[:, contract] = _option_charges(portfolio, risk, which, lots[:, contract], int(contract))
+    for c in np.flatnonzero(portfolio.contracts.is_option).tolist():
+        made[:, c] = _option_charges(portfolio, risk, which, lots[:, c], c)
     return made
 
 

@@ -14,7 +14,7 @@ from sim import regime, snapshot, venue
 from sim.config import LAYOUTS, ClearingConfig, ScriptedEvent
 from sim.errors import ConfigError, ForkError, SnapshotError
 from sim.interfaces import ModelState
-from sim.kernels import breakers, setup
+from sim.kernels import breakers, setup, step
 from sim.kernels import state as s
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _switch_margin(market: Market, name: str, scale_to_mean: bool) -> None:
     state.meta[s.M_INDEX_VALID] = bool(model.index_valid)
     market.margin = model
     market._connect()
-    state.rate_initial[:] = state.model_rates[0, :, s.INITIAL]
+    step.announce_initial(state)
     if stressed:
         breakers.multiply_initial(state)
     memory = model.init(market.contract_table)

@@ -179,7 +179,7 @@ def _check_index(state: s.State, step: int) -> None:
     if len(missed):
         raise InvariantError("an account that the index does not serve is listed", step=step, account=int(missed[0]))
     buckets = state.bucket_heads.shape[2]
-    for contract in np.flatnonzero(state.contracts["option"] == 0):
+    for contract in np.flatnonzero(state.contracts["option"] == 0).tolist():
         rows = np.nonzero(listed & ~several & (table["lots"][:, contract] != 0))[0]
         held = table[rows, contract]
         cash = held["pocket"] if isolated else state.wallets[rows, 0]

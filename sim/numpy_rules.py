@@ -78,7 +78,7 @@ def _ask_for(market: Market, rows: np.ndarray | None, *, initial: bool) -> None:
 
 
 class Asked:
-    """What a rule was asked last, for initial or for maintenance, so that only accounts that have changed since are asked again.
+    """What a rule was asked last, for initial or for maintenance: who has not changed since is not asked again.
 
     Attributes:
         terms: of the last question, prices and published parameters; another question is for all accounts.

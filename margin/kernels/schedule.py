@@ -57,7 +57,7 @@ def _charge(lots, c, which, per_lot, mark, inverse, rates, tables, options):
     terms = options[c]
     reference = terms[O_REFERENCE]
     return short_option(
-        tables, reference, which, rates[which, reference], mark[reference], terms[O_TICK_VALUE], terms[O_INVERSE] != 0,
+        tables, reference, which, rates[which, c], mark[reference], terms[O_TICK_VALUE], terms[O_INVERSE] != 0,
         size, terms[O_SIDE], terms[O_PRICE], terms[O_STRIKE], terms[O_PAYOFF], terms[O_DIVISOR], terms[O_COIN] != 0,
     )  # fmt: skip
 

@@ -235,7 +235,11 @@ def multiplier_of(state, index):
 
 @kernel()
 def factor_in_force(state, k):
-    """The multiplier last computed for contract k, so small that its maintenance rate stays within 100 %."""
+    """The multiplier last computed for contract k, so small that its maintenance rate stays within 100 %.
+
+    Options have that of the contract that prices their underlying, which is what they are charged by.
+    """
+    k = state.contracts[k].reference if state.contracts[k].option != 0 else np.int64(k)
     factor = max(state.breaker_state[k, BS_MULTIPLIER], np.int64(RATE_ONE))
     rate = state.model_rates[0, k, 1]
     return min(factor, mul_div_floor(np.int64(RATE_ONE), RATE_ONE, rate)) if rate > 0 else factor

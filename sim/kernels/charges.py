@@ -2,8 +2,8 @@
 
 Futures and perpetuals are charged their contract's schedule or, where it is flat, its rate times their value at mark.
 Options are charged as parts of their underlying, in the form of Cboe Rule 10.3 (FINRA Rule 4210(f)) written against
-equity that counts options at mark. With the rate r that the regime asks of the underlying's reference contract, its
-value S, the strike K and the amount OTM by which the option is out of the money::
+equity that counts options at mark. With the rate r of the contract that prices the underlying, the underlying's value
+S, the strike K and the amount OTM by which the option is out of the money::
 
     short call  max(r S - OTM, r S / 2)
     short put   max(r S - OTM, r K / 2)
@@ -68,7 +68,7 @@ def short_option(
         tables: schedules, int64[C, rows, SCHEDULE_COLUMNS].
         reference: contract that prices the underlying.
         which: INITIAL or MAINTENANCE.
-        rate: flat rate of the reference contract, 2**-32.
+        rate: flat rate, 2**-32, of that contract.
         mark: of the reference contract, sub-ticks.
         tick_value: of the reference contract.
         inverse: whether the reference contract is an inverse one.
@@ -105,9 +105,9 @@ def option_charge(state, contract, which, lots):
         return margined_value(state, contract, lots)
     terms = state.contracts[contract]
     reference = terms.reference
-    rate = state.rate_initial[reference]
+    rate = state.rate_initial[contract]
     if which != INITIAL:
-        rate = state.rate_maintenance[maintenance_row(state), reference]
+        rate = state.rate_maintenance[maintenance_row(state), contract]
     return short_option(
         state.tiers, reference, which, rate, state.quotes[reference].mark, state.contracts[reference].tick_value,
         is_inverse(state, reference), -lots, np.int64(terms.option), underlying_price(state, contract), terms.strike,
@@ -124,7 +124,7 @@ def position_charge(state, contract, which, lots, rate):
         contract: contract index.
         which: INITIAL or MAINTENANCE.
         lots: signed size; the sign matters of options only.
-        rate: flat rate of the contract, 2**-32; of options that of the reference contract is read instead.
+        rate: flat rate of the contract, 2**-32; of options the rate in force is read instead.
     """
     if is_option(state, contract):
         return option_charge(state, contract, which, lots)

@@ -12,7 +12,7 @@ import numpy as np
 from sim.kernels.auctions import close_ended
 from sim.kernels.breakers import all_halted, check_halts, held_back, measure_room
 from sim.kernels.calls import call_or_wait, drop_met_calls, end_call
-from sim.kernels.forced import end_liquidation, finish, liquidate
+from sim.kernels.forced import end_liquidation, finish, is_stuck, liquidate
 from sim.kernels.held import next_held
 from sim.kernels.index import bucket_of, multi_count, owes
 from sim.kernels.jit import kernel
@@ -204,22 +204,9 @@ def _sells_at_any_price(state):
 
 
 @kernel()
-def _is_due(state, account, contract):
-    """True when an account comes to the last resort: always, but where orders go out at any price.
-
-    There it does when it holds an option whose book is empty on the side that its order needs: a thin chain may have
-    no quotes at a strike for as long as the option lives.
-    """
-    if not _sells_at_any_price(state):
-        return True
-    k = contract if contract >= 0 else next_held(state, account, 0)
-    while k >= 0:
-        lots = state.positions[account, k].lots
-        if lots != 0 and is_option(state, k):
-            if (state.quotes[k].bid if lots > 0 else state.quotes[k].ask) <= 0:
-                return True
-        k = next_held(state, account, k + 1) if contract < 0 else np.int64(-1)
-    return False
+def _waits_for_quotes(state, account, contract):
+    """True where orders go out at any price and find somebody to trade with: what is left is for the next step."""
+    return _sells_at_any_price(state) and not is_stuck(state, account, contract)
 
 
 @kernel(LIQUIDATE)
@@ -241,7 +228,7 @@ def resolve(state, account, contract, last_resort, evaluate):
         return np.int64(0)
     if state.accounts[account].status != LIQUIDATING and (last_resort or call_or_wait(state, account, evaluate) != 0):
         return np.int64(0)
-    if last_resort and (held_back(state, account, contract) or not _is_due(state, account, contract)):
+    if last_resort and (held_back(state, account, contract) or _waits_for_quotes(state, account, contract)):
         return np.int64(0)
     return liquidate(state, account, contract, last_resort, evaluate)
 
@@ -332,7 +319,7 @@ def has_last_resort(state):
     """True when a round after the last sends what could not be sold down the waterfall.
 
     There is one where the policy or a forced limit may leave something unsold, and where options are listed, whose
-    books may be empty (see :func:`_is_due`).
+    books may be empty (see :func:`sim.kernels.forced.is_stuck`).
     """
     if not _sells_at_any_price(state):
         return True

@@ -12,12 +12,14 @@ from sim.kernels.breakers import count_forced, halted, throttled, within_band
 from sim.kernels.causes import begin_cause, note_withdrawal
 from sim.kernels.events import record_event
 from sim.kernels.hedging import hedge
+from sim.kernels.held import next_held
 from sim.kernels.index import touch
 from sim.kernels.jit import kernel
 from sim.kernels.ledger import OFFSET_FUND, credit, transfer, transfer_in
 from sim.kernels.limits import bankruptcy_rating, order_limit
 from sim.kernels.pace import flow_room, is_capped, is_ready, note_action, note_flow
 from sim.kernels.penalty import charge_penalty, count_liquidated, own_equity
+from sim.kernels.shortfall import make_good
 from sim.kernels.sizes import fraction_to_close, is_below, lots_to_close
 from sim.kernels.state import (
     BUY,
@@ -58,7 +60,7 @@ from sim.kernels.state import (
     SELL,
     SIZE_FULL,
 )
-from sim.kernels.takeover import backstop, backstop_of, gross_of
+from sim.kernels.takeover import backstop, backstop_of, gross_of, take_over
 from sim.kernels.values import in_account_currency, is_option, notional_of, size_at
 from sim.kernels.waterfall import adl_due, bear, close_account, convert_wallets, cover, deleverage
 from sim.kernels.wide import mul_div_floor, mul_shift_floor
@@ -168,6 +170,37 @@ def _must_wait(state, account, contract):
 
 
 @kernel()
+def is_stuck(state, account, contract):
+    """True when what is being liquidated has an option whose book is empty on the side that its order needs.
+
+    A thin chain may have no quotes at a strike for as long as the option lives.
+    """
+    k = contract if contract >= 0 else next_held(state, account, 0)
+    while k >= 0:
+        lots = state.positions[account, k].lots
+        if lots != 0 and is_option(state, k):
+            if (state.quotes[k].bid if lots > 0 else state.quotes[k].ask) <= 0:
+                return True
+        k = next_held(state, account, k + 1) if contract < 0 else np.int64(-1)
+    return False
+
+
+@kernel()
+def _carry(state, account, contract):
+    """The venue takes on its own account what no layer can bear and nobody is there to trade with; lots moved.
+
+    What the account lacks is bad debt: the fund pays as far as it can, the rest is shared or stated as uncovered.
+    """
+    missing = -own_equity(state, account, contract)
+    if missing > 0:
+        make_good(state, account, contract, missing)
+    moved = take_over(state, account, contract, state.meta[M_TRADERS] + OFFSET_FUND)
+    if missing > 0 and contract < 0:
+        close_account(state, account)
+    return moved
+
+
+@kernel()
 def _hand_over(state, account, contract):
     """The backstop takes everything; with a ``bonus`` it pays mark less that discount, and the account keeps the rest.
 
@@ -264,7 +297,10 @@ def act(state, account, contract, last_resort, evaluate):
             return np.int64(0)
         close_auction(state, account)
         moved = bear(state, account, contract, evaluate)
-        return moved if moved >= 0 else sell_legs(state, account, contract, True, evaluate)
+        if moved >= 0:
+            return moved
+        moved = sell_legs(state, account, contract, True, evaluate)
+        return moved + _carry(state, account, contract) if is_stuck(state, account, contract) else moved
     ratio = state.policy[LP_BACKSTOP_RATIO]
     if ratio > 0 and is_below(
         own_equity(state, account, contract), evaluate(state, account, contract, MAINTENANCE), ratio

@@ -29,15 +29,20 @@ from sim.kernels.state import (
     W_PENDING,
 )
 from sim.kernels.takeover import close_account, fund_equity, sweep_pockets
-from sim.kernels.values import worth
+from sim.kernels.values import is_option, worth
 from sim.kernels.wide import mul_div_floor
 
 
 @kernel()
 def _winnings(state, account):
-    """Unrealised profit of an account's winning positions, minor units of the account currency."""
+    """Unrealised profit of an account's winning positions, minor units of the account currency.
+
+    Options have none: what they are worth was paid for, and is no variation margin.
+    """
     total = np.int64(0)
     for contract in range(state.meta[M_CONTRACTS]):
+        if is_option(state, contract):
+            continue
         profit = max(unrealised(state, account, contract), np.int64(0))
         if state.contracts[contract].currency != 0:
             profit = worth(state, state.contracts[contract].currency, profit)
@@ -53,6 +58,8 @@ def _take_winnings(state, account, amount):
         return
     left = amount
     for contract in range(state.meta[M_CONTRACTS]):
+        if is_option(state, contract):
+            continue
         part = min(left, max(unrealised(state, account, contract), np.int64(0)))
         credit(state, account, contract, -part)
         left -= part

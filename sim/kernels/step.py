@@ -24,6 +24,7 @@ from sim.kernels.state import (
     CAUSE_SCRIPT,
     CLEAR_STEP,
     DECIDE,
+    INITIAL,
     IOC,
     M_BIDS,
     M_CONTRACTS,
@@ -41,7 +42,9 @@ from sim.kernels.state import (
     M_STATUS,
     M_STEP,
     M_STEPS_PER_DAY,
+    M_STORED,
     M_TRADERS,
+    MAINTENANCE,
     MARKET,
     NEW,
     PUBLISH,
@@ -58,6 +61,7 @@ from sim.kernels.state import (
     WITH_EVALUATOR,
 )
 from sim.kernels.surface import note_flow, record_surfaces, update_surfaces
+from sim.kernels.values import is_option
 
 STREAM_ARRIVAL, STREAM_LIQUIDATION = 0, 1
 
@@ -139,13 +143,33 @@ def record(state, evaluate):
 
 
 @kernel()
+def _announced(state, contract, which):
+    """Rate of a contract as the active model gives it, 2**-32.
+
+    Spot is covered by cash and coins. Rates charge options as parts of their underlying (:mod:`sim.kernels.charges`),
+    so theirs is that of the contract that prices it; a rule in NumPy says itself what an option asks.
+    """
+    if state.contracts[contract].kind == SPOT:
+        return np.int64(0)
+    if is_option(state, contract) and state.meta[M_STORED] == 0:
+        return state.model_rates[0, state.contracts[contract].reference, which]
+    return state.model_rates[0, contract, which]
+
+
+@kernel()
+def announce_initial(state):
+    """Put the active model's rates in force for new orders. Mutates ``rate_initial``."""
+    for contract in range(state.meta[M_CONTRACTS]):
+        state.rate_initial[contract] = _announced(state, contract, INITIAL)
+
+
+@kernel()
 def announce(state):
     """Put the active model's rates in force for new orders and into the ring of maintenance rates."""
     row = state.meta[M_STEP] % state.meta[M_RISK_SLOTS]
+    announce_initial(state)
     for contract in range(state.meta[M_CONTRACTS]):
-        margined = state.contracts[contract].kind != SPOT  # spot is covered by cash and coins
-        state.rate_initial[contract] = state.model_rates[0, contract, 0] if margined else 0
-        state.rate_maintenance[row, contract] = state.model_rates[0, contract, 1] if margined else 0
+        state.rate_maintenance[row, contract] = _announced(state, contract, MAINTENANCE)
         for slot in range(state.meta[M_PUBLISHERS]):
             state.model_rate_sum[slot, contract] += state.model_rates[slot, contract, 0] / RATE_ONE
     stress(state)
