@@ -73,7 +73,7 @@ def _curve(result: Mapping[str, Any], folder: Path) -> FigureFile:
     group = _largest(result)
     told = []
     for arm in ORDER:
-        style, rows = _style(arm), group["arms"][arm]["curve"]
+        style, rows = _style(arm), group["arms"][arm]["curve"][_KEY]
         q = np.array([row["executed"] for row in rows])
         y = np.array([row["impact"] for row in rows])
         low = np.array([row["impact"] if row["low"] is None else row["low"] for row in rows])
@@ -82,14 +82,14 @@ def _curve(result: Mapping[str, Any], folder: Path) -> FigureFile:
             100 * q, y, yerr=np.maximum([y - low, high - y], 0.0), color=style.color, marker=style.marker, capsize=2.5,
             markersize=4.5, linewidth=1.0, linestyle="none", label=_SHOWN[arm],
         )  # fmt: skip
-        exponent, prefactor = (group["arms"][arm][key]["value"] for key in ("exponent", "prefactor"))
+        exponent, prefactor = (group["arms"][arm]["laws"][_KEY][key]["value"] for key in ("exponent", "prefactor"))
         if exponent is not None and len(q) > 1:
             at = np.geomspace(q.min() / 1.2, q.max() * 1.2, 100)
             axes.plot(100 * at, prefactor * at**exponent, **style.line())
         told.append(f"{_SHOWN[arm]}: " + ", ".join(f"{v:.2f} at {100 * s:.2g} %" for s, v in zip(q, y, strict=True)))
     axes.axhline(0.0, color=MUTED, linewidth=0.7)
     axes.set_xlabel("size, % of daily volume")
-    axes.set_ylabel("impact at the end,\ndaily volatilities")
+    axes.set_ylabel("impact, mean while worked,\ndaily volatilities")
     axes.legend(frameon=False, fontsize=7.5, loc="upper left")
     title = f"Impact with each mechanism, {group['cell']}"
     caption = f"{_where(result)} Mean over seeds with 95 % interval; lines: power laws."
@@ -175,7 +175,8 @@ def _heat(result: Mapping[str, Any], folder: Path) -> FigureFile:
             marks[i, j] = "*" if row["significant"] else ""
             told.append(f"gamma {gamma:g}, R0 {target:g}: {amplified[i, j]:.2f}, {row['mean']:+.3f}{marks[i, j]}")
     _cells(panels[0], amplified, 1.0, "{:.2f}", {}, "both over neither")
-    _cells(panels[1], crossed, 0.0, "{:+.3f}", marks, "both less the sum of each")
+    least = min(group["effects"][-1][_KEY]["interaction"]["p_holm"] for group in groups.values())
+    _cells(panels[1], crossed, 0.0, "{:+.3f}", marks, f"both less the sum, least p {least:.2f}", 0.1)
     for axes in panels:
         axes.set_xticks(range(len(targets)), [f"{target:g}" for target in targets])
         axes.set_yticks(range(len(gammas)), [f"{gamma:g}" for gamma in gammas])
@@ -186,8 +187,11 @@ def _heat(result: Mapping[str, Any], folder: Path) -> FigureFile:
     return finish(drawn, folder, "mechanisms-grid", title, "; ".join(told) + ".", caption)
 
 
-def _cells(axes: Axes, values: Any, middle: float, form: str, marks: Mapping[Any, str], title: str) -> None:
-    reach = max(float(np.nanmax(np.abs(values - middle), initial=0.0)), 1e-9)
+def _cells(
+    axes: Axes, values: Any, middle: float, form: str, marks: Mapping[Any, str], title: str, least: float = 1e-9
+) -> None:
+    """Draw a heat map; colours reach at least so far from the middle, so that noise stays pale."""
+    reach = max(float(np.nanmax(np.abs(values - middle), initial=0.0)), least)
     axes.imshow(values, cmap="RdBu_r", vmin=middle - 1.6 * reach, vmax=middle + 1.6 * reach, aspect="auto")
     for i, j in np.ndindex(values.shape):
         axes.text(j, i, form.format(values[i, j]) + marks.get((i, j), ""), ha="center", va="center", color=INK)

@@ -58,7 +58,34 @@ def lines(result: Mapping[str, Any]) -> list[str]:
                     ]
                 )  # fmt: skip
         found += columns(rows)
-    return [*found, "", f"Results hash: {result['results_hash']}"]
+    return [*found, *_laws(result), "", f"Results hash: {result['results_hash']}"]
+
+
+def _laws(result: Mapping[str, Any]) -> list[str]:
+    """Exponents of the curves and their prefactors over that of neither mechanism; nothing where there is one size."""
+    if len(result["groups"][0]["effects"]) < 2:
+        return []
+    key = READINGS[0]
+    found = [
+        "",
+        f"curve, {WORDS[key]}: exponent; prefactor and exponent against the curve of neither; best model (AIC)",
+    ]
+    rows = [["regime", "cell", "arm", "exponent", "prefactor, times", "exponent, change", "model"]]
+    for group in result["groups"]:
+        for arm in ("none", *ARMS):
+            law = group["arms"][arm]["laws"][key]
+            models = law["models"]["table"]
+            against = law["against_none"]
+            rows.append(
+                [
+                    group["regime"], group["cell"], "neither" if arm == "none" else arm,
+                    _range(law["exponent"], "value"),
+                    "" if arm == "none" else _range(against["prefactor_ratio"], "value"),
+                    "" if arm == "none" else _range(against["exponent_change"], "value"),
+                    models[0]["model"] if models else "-",
+                ]
+            )  # fmt: skip
+    return found + columns(rows)
 
 
 def _number(value: float | None, places: int = 2) -> str:

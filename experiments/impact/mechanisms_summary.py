@@ -30,7 +30,7 @@ def summarise(runs: Runs, times: Floats, resamples: int) -> dict[str, Any]:
 
     Returns:
         ``units``; ``groups``: one per regime and cell with ``effects`` (a row per size, see :func:`effects`),
-        ``arms`` (curve, exponent, prefactor, models and path of each), ``gain``, ``placebo``; ``interaction``: the
+        ``arms`` (curves, laws and path of each), ``gain``, ``placebo``; ``interaction``: the
         family of all interactions with Holm's correction; ``placebo``: the largest difference between a twin and
         itself run again, which must be zero.
     """
@@ -56,13 +56,9 @@ def _group(runs: Runs, sigma: float, times: Floats, resamples: int) -> dict[str,
     arms = {}
     for name in ORDER:
         own = [run for run in runs if run["mechanism"] == name]
-        sizes, impacts = one.matrix(own, sigma)
-        levels = fits.power_law(sizes, impacts, resamples)
         arms[name] = {
-            "curve": one_curve(own, sigma, resamples),
-            "exponent": levels["exponent"],
-            "prefactor": levels["prefactor"],
-            "models": fits.compare_models(sizes, impacts),
+            "curve": {key: one_curve(own, sigma, resamples, key) for key in READINGS},
+            "laws": {key: _law(own, runs, sigma, resamples, key) for key in READINGS},
             "path": one.path(own, sigma, times),
         }
     first = runs[0]
@@ -77,11 +73,24 @@ def _group(runs: Runs, sigma: float, times: Floats, resamples: int) -> dict[str,
     }
 
 
-def one_curve(runs: Runs, sigma: float, resamples: int) -> list[dict[str, Any]]:
-    """A row per size: executed size, impact with interval, share filled, lots liquidated."""
+def _law(own: Runs, runs: Runs, sigma: float, resamples: int, key: str) -> dict[str, Any]:
+    """An arm's impact curve: exponent and prefactor, models, and both against the arm without either mechanism."""
+    sizes, impacts = one.matrix(own, sigma, key)
+    _, base = one.matrix([run for run in runs if run["mechanism"] == "none"], sigma, key)
+    levels = fits.power_law(sizes, impacts, resamples)
+    return {
+        "exponent": levels["exponent"],
+        "prefactor": levels["prefactor"],
+        "models": fits.compare_models(sizes, impacts),
+        "against_none": fits.compare_curves(sizes, impacts, base, resamples),
+    }
+
+
+def one_curve(runs: Runs, sigma: float, resamples: int, key: str = "impact") -> list[dict[str, Any]]:
+    """A row per size: executed size, impact (or another reading) with interval, share filled, lots liquidated."""
     from experiments.statistics import mean_interval
 
-    sizes, impacts = one.matrix(runs, sigma)
+    sizes, impacts = one.matrix(runs, sigma, key)
     rows = []
     for k, size in enumerate(sorted({run["size"] for run in runs})):
         own = [run for run in runs if run["size"] == size]

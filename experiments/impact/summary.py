@@ -89,8 +89,8 @@ def _mean_over_seeds(runs: Runs, key: str) -> dict[str, Any]:
     return mean_interval(values) | {"median": float(np.nanmedian(values))}
 
 
-def matrix(runs: Runs, sigma: float) -> tuple[Floats, Floats]:
-    """Sizes as executed [k] and impacts [seeds, k] in daily volatilities, mean over sides.
+def matrix(runs: Runs, sigma: float, key: str = "impact") -> tuple[Floats, Floats]:
+    """Sizes as executed [k] and impacts [seeds, k] (or another reading) in daily volatilities, mean over sides.
 
     The size of a bin is what was filled over daily volume, mean over its runs: whole lots make small sizes uneven.
     """
@@ -99,7 +99,7 @@ def matrix(runs: Runs, sigma: float) -> tuple[Floats, Floats]:
     sizes = np.array([np.mean([executed(run) for run in runs if run["size"] == size]) for size in asked])
     cells: dict[tuple[int, float], list[float]] = {}
     for run in runs:
-        cells.setdefault((run["seed"], run["size"]), []).append(run["impact"] / sigma)
+        cells.setdefault((run["seed"], run["size"]), []).append(run[key] / sigma)
     return sizes, np.array([[np.mean(cells[seed, size]) for size in asked] for seed in seeds])
 
 

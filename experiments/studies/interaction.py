@@ -10,8 +10,8 @@ The design stands here, and it was committed before any of its seeds was run:
   the nine cells;
 - secondary: the same at the metaorder's end and after it, and each amplification with its 95 % interval;
 - tuning used seeds below 1000. Seeds 5000 to 5029 were looked at first: the interaction was positive in eight cells and
-  in none different from zero after correction, with half-widths as wide as the effect. The answer is that of two hundred
-  further seeds, 6000 to 6199, the design unchanged; this line was committed before any of them was run.
+  in none different from zero after correction, with half-widths as wide as the effect. The answer is that of two
+  hundred further seeds, 6000 to 6199, the design unchanged; this was committed before any of them was run.
 
 ``python -m experiments.studies.interaction --seeds 6000:6200 --jobs 2 --out out/interaction``
 """

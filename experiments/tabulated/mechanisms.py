@@ -64,15 +64,23 @@ def _gains(result: Mapping[str, Any], where: str) -> Table:
 def _laws(result: Mapping[str, Any], where: str) -> Table:
     columns = (
         Column("regime", "Regime"), Column("cell", "Cell"), Column("arm", "Arm"), Column("exponent", "Exponent"),
-        Column("prefactor", "Prefactor"), Column("model", "Best model by AIC"),
+        Column("prefactor", "Prefactor"), Column("ratio", "Prefactor, times that of neither"),
+        Column("change", "Exponent, change"), Column("model", "Best model by AIC"),
     )  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     for group in result["groups"]:
         for arm in ORDER:
-            part = group["arms"][arm]
+            part = group["arms"][arm]["laws"][READINGS[0]]
             models = part["models"]["table"]
             best = min(models, key=lambda row: row["aic_difference"])["model"] if models else ""
             exponent = Estimate.of(part["exponent"], digits=3, key="value")
             prefactor = Estimate.of(part["prefactor"], digits=2, key="value")
-            rows.append((group["regime"], group["cell"], arm, exponent, prefactor, best))
-    return Table("mechanisms-law", f"Law of impact of each arm: {where}.", columns, tuple(rows))
+            against: tuple[Cell, Cell] = ("", "")
+            if arm != ORDER[0]:
+                against = (
+                    Estimate.of(part["against_none"]["prefactor_ratio"], digits=2, key="value"),
+                    Estimate.of(part["against_none"]["exponent_change"], digits=3, key="value"),
+                )
+            rows.append((group["regime"], group["cell"], arm, exponent, prefactor, *against, best))
+    title = f"Law of impact of each arm, {WORDS[READINGS[0]]}: {where}."
+    return Table("mechanisms-law", title, columns, tuple(rows))

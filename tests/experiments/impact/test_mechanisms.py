@@ -12,6 +12,7 @@ import pytest
 from experiments import scenario
 from experiments.drawing import mechanisms as drawing
 from experiments.impact.mechanisms import ARMS, Cell, MechanismStudy, at_cell, dealers_of, measure
+from experiments.impact.mechanisms_report import lines
 from experiments.impact.mechanisms_summary import effects, summarise
 from experiments.impact.study import ImpactStudy
 from experiments.studies import gamma_sign, interaction
@@ -57,6 +58,25 @@ def test_the_interaction_is_both_less_the_sum_of_each() -> None:
 def test_mechanisms_that_only_add_up_have_no_interaction() -> None:
     found = effects(made({"none": 1.0, "dealers": 1.2, "liquidations": 1.3, "both": 1.5}), 0.05, 1.0, 199)["impact"]
     assert found["interaction"]["mean"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_mechanism_that_lifts_every_size_alike_raises_the_prefactor_alone() -> None:
+    lifts = {"none": 1.0, "dealers": 1.2, "liquidations": 1.0, "both": 1.5}
+    sizes = (0.01, 0.04, 0.09)
+    runs = [
+        run(seed, arm, lift * (1.0 + 0.01 * seed) * size**0.5, size=size) | {"lots": 2000 * size, "filled": 2000 * size}
+        for seed in range(8) for arm, lift in lifts.items() for size in sizes
+    ]  # fmt: skip
+    found = summarise(runs, np.array([0.0, 1.0, 2.0]), 199)
+    arms = found["groups"][0]["arms"]
+    for arm, lift in lifts.items():
+        law = arms[arm]["laws"]["mean_impact"]
+        assert law["exponent"]["value"] == pytest.approx(0.5, abs=1e-3)
+        assert law["against_none"]["prefactor_ratio"]["value"] == pytest.approx(lift)
+        assert law["against_none"]["exponent_change"]["value"] == pytest.approx(0.0, abs=1e-9)
+    shown = found | {"scenario": "a", "reading": "b", "sides": "sell", "seeds": list(range(8)), "start": 1,
+                     "results_hash": "0"}  # fmt: skip
+    assert any("dealers" in line and "1.20" in line for line in lines(shown))
 
 
 def test_the_family_of_the_correction_is_every_cell() -> None:
