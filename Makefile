@@ -77,7 +77,7 @@ study-basis: $(RUN_STAMP) ## what ties a future and a perpetual to spot: arbitra
 	$(BIN)/python -m experiments.studies.basis --jobs $(JOBS) --out out/basis
 
 study-interaction: $(RUN_STAMP) ## dealers' hedging and liquidations, each alone and both, in nine declared cells
-	$(BIN)/python -m experiments.studies.interaction --seeds 5000:5030 --jobs $(JOBS) --out out/interaction
+	$(BIN)/python -m experiments.studies.interaction --seeds 6000:6200 --jobs $(JOBS) --out out/interaction
 
 study-gamma-sign: $(RUN_STAMP) ## dealers short of gamma, long of it and not hedging: impact, volatility, drawdown, momentum
 	$(BIN)/python -m experiments.studies.gamma_sign --seeds 5100:5112 --jobs $(JOBS) --out out/gamma-sign
