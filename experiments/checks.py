@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -73,8 +74,8 @@ def populations(
     for index, entry in enumerate(entries):
         kind, name = entry.get("kind"), entry.get("name", entry.get("kind"))
         key = f"populations.{name if isinstance(name, str) else index}"
-        if not isinstance(name, str) or not name:
-            reader.add([Problem("", f"{key}.name", name, "a text")])
+        if not isinstance(name, str) or not re.fullmatch(r"[^\s.]+", name):
+            reader.add([Problem("", f"{key}.name", name, "a text without spaces and dots")])
             continue
         if kind not in agents.kinds():
             reader.choice(f"{key}.kind", kind, agents.kinds())

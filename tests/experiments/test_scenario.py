@@ -116,6 +116,14 @@ def test_names_must_differ() -> None:
     assert any("no other entry" in line for line in problems(populations=twice, events=[]))
 
 
+@pytest.mark.parametrize("name", ["my traders", "a.b", "", 3])
+def test_a_population_has_a_name_that_a_random_stream_can_have(name: object) -> None:
+    one = tomllib.loads(SMALL)["populations"][0] | {"name": name}
+    (line,) = problems(populations=[one], events=[])
+    assert "populations" in line
+    assert "without spaces and dots" in line
+
+
 def test_unknown_tables_are_refused() -> None:
     (line,) = problems(marjin={"regime": "static"})
     assert 'did you mean "margin"' in line
