@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sim.market import Market
 
 TRADERS = 5_000
-REGIMES = ("static", "portfolio", "deribit_sm")
+REGIMES = ("static", "portfolio")
 _SEEDED, _WARM, _STEPS = 30, 60, 400
 _HOLDERS = 4_600
 _MAKERS = 4

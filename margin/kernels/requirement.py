@@ -101,44 +101,55 @@ def isolated(state, account, contract, which):
 
 
 @kernel()
-def _scenario_loss(state, account, row, scenario, contract, ordered):
-    """Loss of the account in one scenario, rounded up per contract; open orders count where they would lose."""
-    loss = np.int64(0)
-    c = contract if contract >= 0 else next_held(state, account, 0)
-    while c >= 0:
-        position = state.positions[account, c]
-        profit = state.scenario_pnl[row, c, scenario]
-        if position.lots != 0:
-            loss -= (position.lots * profit) >> 10
-        if ordered != 0:
+def _add_losses(state, position, profits, count, ordered):
+    """Add what one contract loses in each scenario, rounded up; open orders count where they would lose.
+
+    Args:
+        state: the market; mutates ``scratch_losses``.
+        position: the account's row of the contract.
+        profits: int64[S], of 2**10 lots.
+        count: scenarios.
+        ordered: whether open orders count.
+    """
+    losses, lots = state.scratch_losses, position.lots
+    if lots != 0:
+        for s in range(count):
+            losses[s] -= (lots * profits[s]) >> 10
+    if ordered and (position.open_buy != 0 or position.open_sell != 0):
+        for s in range(count):
+            profit = profits[s]
             if profit < 0:
-                loss += (position.open_buy * -profit + 1023) >> 10
+                losses[s] += (position.open_buy * -profit + 1023) >> 10
             else:
-                loss += (position.open_sell * profit + 1023) >> 10
-        c = next_held(state, account, c + 1) if contract < 0 else np.int64(-1)
-    return loss
+                losses[s] += (position.open_sell * profit + 1023) >> 10
 
 
 @kernel(REQUIREMENT)
 def scenarios(state, account, contract, which):
-    """Largest weighted loss over the scenario grid, netted across contracts (``contract`` -1) or of one alone."""
-    held = np.int64(0)
-    ordered = np.int64(0)
-    resting = np.int64(0)
+    """Largest weighted loss over the scenario grid, netted across contracts (``contract`` -1) or of one alone.
+
+    Mutates ``scratch_losses`` only.
+    """
+    count = state.meta[M_SCENARIOS]
+    row = newest_row(state) if which == INITIAL else maintenance_row(state)
+    for s in range(count):
+        state.scratch_losses[s] = 0
+    resting, empty = np.int64(0), True
     c = contract if contract >= 0 else next_held(state, account, 0)
     while c >= 0:
         position = state.positions[account, c]
-        held += abs(position.lots)
-        if which == INITIAL:
-            ordered += position.open_buy + position.open_sell
+        ordered = which == INITIAL and (position.open_buy != 0 or position.open_sell != 0)
+        if ordered:
             resting += _converted(state, c, position.loss_buy + position.loss_sell)
+        if position.lots != 0 or ordered:
+            empty = False
+            _add_losses(state, position, state.scenario_pnl[row, c], count, ordered)
         c = next_held(state, account, c + 1) if contract < 0 else np.int64(-1)
-    if held == 0 and ordered == 0:
+    if empty:
         return np.int64(0)
-    row = newest_row(state) if which == INITIAL else maintenance_row(state)
     worst = np.int64(0)
-    for s in range(state.meta[M_SCENARIOS]):
-        loss = _scenario_loss(state, account, row, s, contract, ordered) + resting
+    for s in range(count):
+        loss = state.scratch_losses[s] + resting
         if loss > worst:  # a weight is at most one, so a smaller loss cannot become the worst
             worst = max(worst, mul_rate(loss, state.scenario_weight[s]))
     return mul_rate(worst, state.initial_factor[0]) if which == INITIAL else worst

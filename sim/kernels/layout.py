@@ -372,6 +372,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("scratch_ids", np.int64, 1),
     ("scratch_order", np.int64, 1),
     ("scratch_counts", np.int64, 1),
+    ("scratch_losses", np.int64, 1),  # [SCENARIOS_MAX] losses of the account that a grid is asked for
     ("called", np.int32, 1),  # [A] accounts under an open margin call, the first M_CALLED_NOW cells
     ("py_requirement", np.int64, 3),  # [A, C + 1, 2]: requirements of a NumPy rule; column C is the account's total
     ("multi_accounts", np.int32, 1),  # [A] accounts outside the index (several contracts)

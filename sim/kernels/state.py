@@ -447,6 +447,7 @@ def allocate(
         "scratch_ids": (accounts * contracts,),
         "scratch_order": (accounts * contracts,),
         "scratch_counts": (accounts * contracts + 1,),
+        "scratch_losses": (SCENARIOS_MAX,),
         "called": (accounts,),
         "py_requirement": (accounts, contracts + 1, 2),
         "multi_accounts": (accounts,),
